@@ -1,0 +1,1 @@
+"""The worker and its pure core: intake, case files, checks, findings; and the `ihwatch` command."""

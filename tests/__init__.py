@@ -1,0 +1,1 @@
+"""Mirrors the four folders of the product, plus cases/, integration/, browser/ and house/."""
