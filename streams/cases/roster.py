@@ -1,0 +1,164 @@
+"""The roster: who was on prescription-review duty when, and when somebody had to be.
+
+Duty evidence is kept in one case file an hour (``duty``), sessions in their own; the case file
+``roster`` carries the findings. Intervals follow PHA-01 and D30, D31.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from streams.cases.ledger import Ledger, document_period
+from streams.cases.session import REMOTE_MEDICINE, Session
+from streams.events import Evidence
+from streams.intervals import Interval, IntervalSet, intersect, union
+from streams.rulebook import Rulebook
+from streams.timeline import DAY, HOUR
+
+DUTY_FIELDS: dict[str, tuple[str, ...]] = {
+    "DutyStatusReported": ("staff_id", "phase", "shift_id"),
+    "PrescriptionReviewed": ("reviewer_id",),
+}
+LONGEST_SHIFT = 2 * DAY
+"""How far back the sign-on of a shift is looked for; nobody is on duty for longer."""
+
+LIVE_MODES = frozenset({"VOICE", "VIDEO"})
+AGREEMENT = "PHARMACIST_SERVICE_AGREEMENT"
+
+
+def is_live(opened: Evidence) -> bool:
+    """Whether a session keeps the doctor present, so that it is business time while it lasts."""
+    return opened["mode"] in LIVE_MODES and opened["service_kind"] != REMOTE_MEDICINE
+
+
+class Roster:
+    """One institution's duty evidence and business time as received by one instant.
+
+    ``duty`` gives the evidence in force by hour of occurrence, ``sessions`` those voice and video
+    sessions that reach beyond the declared hours.
+    """
+
+    def __init__(
+        self,
+        institution_id: str,
+        book: Rulebook,
+        ledger: Ledger,
+        duty: Callable[[int], list[Evidence]],
+        sessions: list[Session],
+    ) -> None:
+        self.institution_id = institution_id
+        self._book = book
+        self._settings = book.rules["PHA-01"]
+        self._ledger = ledger
+        self._duty = duty
+        self._sessions = sessions
+
+    def business(self, start: int, end: int) -> tuple[IntervalSet, list[tuple[int, int, int]]]:
+        """Business time in ``[start, end)``, and its sources as ``(start, end, received_at)``."""
+        sources = [
+            (opens, closes, declaration.r)
+            for opens, closes, declaration in self._ledger.business_hours(start, end)
+        ]
+        if self._settings.text("business_time") == "DECLARED_PLUS_SESSIONS":
+            sources += self._live_sessions(start, end)
+        return union((s, e) for s, e, _ in sources), sources
+
+    def stops(self) -> IntervalSet:
+        return self._ledger.stops(self._book)
+
+    def _live_sessions(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """Voice and video sessions; they count once opening and closing are known."""
+        found = []
+        for session in self._sessions:
+            opened, closed = session.opened, session.closed
+            if opened is None or closed is None or not is_live(opened):
+                continue
+            if opened.t < end and closed.t > start:
+                known = max(opened.r, closed.r)
+                found.append((max(opened.t, start), min(closed.t, end), known))
+        return found
+
+    def presence(self, start: int, end: int) -> dict[str, IntervalSet]:
+        """``presence(i, p)`` of every staff member with duty evidence near ``[start, end)``."""
+        shifts: dict[tuple[str, str], list[Evidence]] = {}
+        reviews: dict[str, list[int]] = {}
+        near = start - self._settings.millis("heartbeat_timeout")
+        self._gather(near // HOUR, (end - 1) // HOUR + 1, shifts, reviews)
+        if reviews or any(not _begins(points) for points in shifts.values()):
+            self._gather((start - LONGEST_SHIFT) // HOUR, near // HOUR, shifts, reviews)
+        found: dict[str, list[Interval]] = {}
+        for (staff_id, _), points in shifts.items():
+            found.setdefault(staff_id, []).extend(self._shift(points, reviews.get(staff_id, ())))
+        return {staff_id: union(pairs) for staff_id, pairs in found.items()}
+
+    def _gather(
+        self,
+        first: int,
+        end: int,
+        shifts: dict[tuple[str, str], list[Evidence]],
+        reviews: dict[str, list[int]],
+    ) -> None:
+        """Add the duty evidence of the hours ``[first, end)``."""
+        for hour in range(first, end):
+            for item in self._duty(hour):
+                if item.type == "PrescriptionReviewed":
+                    reviews.setdefault(item["reviewer_id"], []).append(item.t)
+                else:
+                    shifts.setdefault((item["staff_id"], item["shift_id"]), []).append(item)
+
+    def _shift(self, points: list[Evidence], reviews: Iterable[int]) -> list[Interval]:
+        timeout = self._settings.millis("heartbeat_timeout")
+        signed_on = [p.t for p in points if p["phase"] == "SIGN_ON"]
+        beats = [p.t for p in points if p["phase"] == "HEARTBEAT"]
+        signed_off = [p.t for p in points if p["phase"] == "SIGN_OFF"]
+        starts = signed_on or beats
+        if not starts:
+            return []
+        first = min(starts)
+        last = min(signed_off) if signed_off else None
+        seen = [first, *(t for t in (*beats, *reviews) if t >= first)]
+        if last is not None:
+            seen = [t for t in seen if t <= last]
+        if not self._settings.flag("heartbeat_required"):
+            return [(first, last if last is not None else max(seen) + timeout)]
+        return [(t, t + timeout if last is None else min(t + timeout, last)) for t in seen]
+
+    def eligible(self, staff_id: str, start: int, end: int) -> tuple[IntervalSet, IntervalSet]:
+        """When a person may count as the pharmacist on duty, and when that is still unknown.
+
+        The second set holds the instants at which no filing in force speaks against the person but
+        one is missing that could still arrive lawfully (D30).
+        """
+        filings = self._ledger.staff_filings(staff_id)
+        certain: list[Interval] = []
+        unknown: list[Interval] = []
+        until = filings[0].t if filings else end
+        if start < until:
+            unknown.append((start, min(until, end)))
+        for position, filing in enumerate(filings):
+            last = position + 1 == len(filings)
+            span = (max(start, filing.t), end if last else min(end, filings[position + 1].t))
+            if span[0] >= span[1] or filing["role"] != "PHARMACIST":
+                continue
+            if filing["status"] != "ACTIVE":
+                continue
+            self._employed(filing, span, certain, unknown)
+        return union(certain), union(unknown)
+
+    def _employed(
+        self, filing: Evidence, span: Interval, certain: list[Interval], unknown: list[Interval]
+    ) -> None:
+        employer = filing["employer_id"]
+        if employer == self.institution_id:
+            if filing["full_time"]:
+                certain.append(span)
+            return
+        periods = [document_period(d) for d in self._ledger.documents(AGREEMENT, employer)]
+        certain += intersect(union(periods), [span])
+        first = min((begins for begins, _ in periods), default=span[1])
+        if span[0] < first:
+            unknown.append((span[0], min(first, span[1])))
+
+
+def _begins(points: list[Evidence]) -> bool:
+    return any(point["phase"] == "SIGN_ON" for point in points)

@@ -1,0 +1,64 @@
+"""The session case file: everything about one online session.
+
+Key: ``session_id``. Rules of the families IDV, SES, RX, PHA-02/03 and REC judge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from streams.events import Evidence
+
+EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
+REMOTE_MEDICINE = "REMOTE_MEDICINE"
+
+
+class Session:
+    """What is known of one session at an instant."""
+
+    def __init__(self, session_id: str, evidence: Iterable[Evidence]) -> None:
+        self.id = session_id
+        self._by_type: dict[str, list[Evidence]] = {}
+        for item in evidence:
+            self._by_type.setdefault(item.type, []).append(item)
+
+    def events(self, event_type: str) -> list[Evidence]:
+        """Events of a type in force, oldest first."""
+        return self._by_type.get(event_type, [])
+
+    @cached_property
+    def opened(self) -> Evidence | None:
+        """The earliest opening; without one no session rule judges (D24)."""
+        return next(iter(self.events("SessionOpened")), None)
+
+    @cached_property
+    def closed(self) -> Evidence | None:
+        """The earliest closing."""
+        return next(iter(self.events("SessionClosed")), None)
+
+    @cached_property
+    def prescriptions(self) -> list[Evidence]:
+        return self.events("PrescriptionIssued")
+
+    @cached_property
+    def checks(self) -> list[Evidence]:
+        """Real-name checks bound to this session, oldest first."""
+        return self.events("DoctorIdentityVerified")
+
+    @cached_property
+    def acts(self) -> list[Evidence]:
+        """Clinical acts (RULES 2.6): prescriptions, and a completed closing with a diagnosis."""
+        found = list(self.prescriptions)
+        closed = self.closed
+        if closed is not None and closed["outcome"] == "COMPLETED" and closed["diagnosis_codes"]:
+            found.append(closed)
+        return sorted(found, key=lambda act: act.t)
+
+    @cached_property
+    def exempt(self) -> bool:
+        """Closed without service: cancelled or timed out, and nothing prescribed."""
+        closed = self.closed
+        return (
+            closed is not None and closed["outcome"] in EXEMPT_OUTCOMES and not self.prescriptions
+        )

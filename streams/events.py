@@ -1,0 +1,83 @@
+"""Events as the core sees them, and the evidence that case files keep of them.
+
+An ``Event`` is one admitted record of ``ih.events``: the decoded datum with its platform facts.
+``Evidence`` is what a case file keeps: identity, times and only those payload fields that some rule
+reads (RULES 2.1, GX 31 「最少可用原则」).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One admitted event.
+
+    ``body`` is the flat datum (envelope and payload). ``received_at`` is the broker's append time
+    in epoch milliseconds, ``partition`` and ``offset`` its place in the log (line number in files).
+    """
+
+    body: Mapping[str, Any]
+    received_at: int
+    partition: int = 0
+    offset: int = 0
+    signature_valid: bool | None = None
+
+    @property
+    def id(self) -> str:
+        return str(self.body["event_id"])
+
+    @property
+    def type(self) -> str:
+        return str(self.body["event_type"])
+
+    @property
+    def institution_id(self) -> str:
+        return str(self.body["institution_id"])
+
+    @property
+    def occurred_at(self) -> int:
+        return int(self.body["occurred_at"])
+
+
+class Evidence(msgspec.Struct, array_like=True, gc=False):
+    """What a case file remembers of one event; ``t`` occurred and ``r`` received, in epoch ms.
+
+    ``supersedes`` names the event that a correction (``revision > 0``) replaces.
+    """
+
+    id: str
+    type: str
+    t: int
+    r: int
+    body: dict[str, Any]
+    revision: int = 0
+    supersedes: str | None = None
+
+    def __getitem__(self, field: str) -> Any:
+        return self.body[field]
+
+    def get(self, field: str) -> Any:
+        return self.body.get(field)
+
+
+def evidence_of(event: Event, fields: tuple[str, ...]) -> Evidence:
+    """Keep of an event its identity, its times and the named payload fields."""
+    body = event.body
+    return Evidence(
+        body["event_id"],
+        body["event_type"],
+        body["occurred_at"],
+        event.received_at,
+        {field: body[field] for field in fields},
+        body["revision"],
+        body["supersedes_event_id"],
+    )
+
+
+def newest_first(evidence: Evidence) -> tuple[int, int, str]:
+    """Sort key that puts the version in force last: by occurrence, revision, then identity."""
+    return evidence.t, evidence.revision, evidence.id
