@@ -1,0 +1,1 @@
+"""Events, alerts, aggregates and rejects in ClickHouse: migrations, rows, writer, process."""
