@@ -1,0 +1,1 @@
+"""Grafana boards as code: built, checked, provisioned, pushed, and previewed without Grafana."""
