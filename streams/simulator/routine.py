@@ -1,0 +1,162 @@
+"""One day of one institution: roster, doctors, sessions, and what is injected into them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop
+from itertools import cycle, islice
+
+from streams.simulator import duty, visits
+from streams.simulator.config import SimulationConfig
+from streams.simulator.duty import DutyDay
+from streams.simulator.filings import identity_check, register
+from streams.simulator.institution import Institution, Staff
+from streams.simulator.outbox import Draft
+from streams.simulator.profiles import Regime
+from streams.simulator.scene import Scene
+from streams.simulator.truth import Expected
+from streams.simulator.upkeep import Upkeep
+from streams.simulator.violations import Kind, Per, applicable
+from streams.simulator.visits import AUDIO_VIDEO, Visit
+from streams.timeline import HOUR, MINUTE, SECOND, start_of_day
+
+_ATTEMPTS = 20
+_PER_DOCTOR = 60
+_LONGEST_SHIFT = 8 * HOUR
+_INCIDENTS = 10
+"""An incident of a day is so many times as likely as one of a session."""
+
+
+class Routine:
+    """Lives an institution's days in order and hands over what it uploads."""
+
+    def __init__(self, inst: Institution, config: SimulationConfig) -> None:
+        self.inst = inst
+        self._config = config
+        self._upkeep = Upkeep(inst, config.first_day)
+        self._queue: list[tuple[int, int, Visit]] = []
+        self._roster = DutyDay(config.filing_day, [])
+        self._truth: list[Expected] = []
+        self._kinds = {
+            (lawful, per): self._turns(lawful, per) for lawful in (False, True) for per in Per
+        }
+
+    def begin_day(self, day: int) -> list[Expected]:
+        """Plan a day and write what is fixed in advance; return the findings it must lead to."""
+        inst = self.inst
+        rng = inst.begin_day(day)
+        midnight = start_of_day(day)
+        inst.outbox.holds = [hold for hold in inst.outbox.holds if hold.end > midnight]
+        if day == self._config.filing_day:
+            register(inst, self._config)
+        if not inst.is_open(day):
+            return []
+        self._roster = duty.plan(inst, day)
+        scene = Scene(inst, self._roster)
+        mean = self._config.rate
+        sessions = max(0, round(rng.gauss(mean, mean**0.5)))
+        self._inject(scene, sessions)
+        duty.report(inst, self._roster)
+        self._upkeep.open_day(day)
+        planned = [*scene.settle(), *self._ordinary(scene, sessions)]
+        for visit in planned:
+            for check in visit.logins:
+                visits.write_check(inst, visit, check)
+        self._queue = [(visit.earliest, number, visit) for number, visit in enumerate(planned)]
+        heapify(self._queue)
+        return scene.truth
+
+    def advance(self, until: int) -> list[Draft]:
+        """Let the sessions happen that begin before an instant, and send what is due by then."""
+        while self._queue and self._queue[0][0] < until:
+            visit = heappop(self._queue)[2]
+            visits.write(self.inst, visit, self._roster)
+            self._upkeep.after(visit)
+        return self.inst.outbox.send(until)
+
+    def end_day(self, day: int) -> None:
+        """Publish the day's manifest; call it before sending anything of the next day."""
+        self._upkeep.close_day(day)
+
+    def _turns(self, lawful: bool, per: Per) -> Iterator[Kind]:
+        """The applicable kinds, one after the other in an order of the institution's own."""
+        kinds = applicable(self.inst.rulebook, self._config.kinds, lawful, per)
+        self.inst.rng.shuffle(kinds)
+        return cycle(kinds)
+
+    def _inject(self, scene: Scene, sessions: int) -> None:
+        config, rng = self._config, self.inst.rng
+        incident = False
+        for lawful, share in ((False, config.violations), (True, config.look_alikes)):
+            if share and not incident and rng.random() < share * _INCIDENTS:
+                incident = self._draw(scene, lawful, Per.DAY)
+            expected = share * sessions
+            for _ in range(int(expected) + (rng.random() < expected % 1)):
+                self._draw(scene, lawful, Per.SESSION)
+
+    def _draw(self, scene: Scene, lawful: bool, per: Per) -> bool:
+        """Inject the next kind whose turn it is; one that finds no place gives way to the next."""
+        for kind in islice(self._kinds[lawful, per], _ATTEMPTS):
+            scene.kind = kind.name
+            if kind.inject(scene):
+                return True
+        return False
+
+    def _ordinary(self, scene: Scene, sessions: int) -> list[Visit]:
+        """The day's ordinary sessions, dealt to as many doctors as they need."""
+        inst = self.inst
+        on_duty = min(len(inst.doctors), max(2, -(-sessions // _PER_DOCTOR)))
+        doctors = inst.rng.sample(inst.doctors, on_duty)
+        planned: list[Visit] = []
+        for number, doctor in enumerate(doctors):
+            share = sessions // on_duty + (number < sessions % on_duty)
+            planned += self._clinic(scene, doctor, share)
+        return planned
+
+    def _clinic(self, scene: Scene, doctor: Staff, sessions: int) -> list[Visit]:
+        """One doctor's day: a log-in, then sessions of which no two calls overlap."""
+        inst = self.inst
+        rng = inst.rng
+        ranges = scene.free(40 * MINUTE)
+        first, last = min(start for start, _ in ranges), max(end for _, end in ranges)
+        begins = rng.randrange(first, max(first + 1, last - _LONGEST_SHIFT))
+        ends = min(last, begins + _LONGEST_SHIFT)
+        login = max(scene.midnight, begins - rng.randint(120, 900) * SECOND)
+        method = inst.profile.login_method
+        if inst.profile.regime is not Regime.SESSION or rng.random() < 0.5:
+            identity_check(inst, doctor.staff_id, doctor.staff_id, None, "LOGIN", method, login)
+        self._consult(doctor, login, "SIGN_ON")
+        openings = [
+            (max(start, begins), min(end, ends))
+            for start, end in ranges
+            if max(start, begins) < min(end, ends)
+        ]
+        weights = [end - start for start, end in openings]
+        spans = rng.choices(openings, weights, k=sessions)
+        planned: list[Visit] = []
+        call_over = 0
+        for opened in sorted(rng.randrange(start, end) for start, end in spans):
+            mode = rng.choices(visits.MODES, (5, 2, 3))[0]
+            if opened < call_over:
+                mode = "TEXT_IMAGE"
+            visit = visits.plan(inst, doctor, mode, opened, visits.length(inst, mode))
+            visits.vary(inst, visit)
+            visits.supervise(inst, visit)
+            if mode in AUDIO_VIDEO:
+                call_over = visit.closed
+            planned.append(visit)
+        over = max((visit.closed for visit in planned), default=ends)
+        self._consult(doctor, over + rng.randint(30, 600) * SECOND, "SIGN_OFF")
+        return planned
+
+    def _consult(self, doctor: Staff, at: int, phase: str) -> None:
+        self.inst.outbox.emit(
+            "DutyStatusReported",
+            at,
+            {
+                "staff_id": doctor.staff_id,
+                "duty_kind": "CONSULTATION",
+                "phase": phase,
+                "shift_id": f"{doctor.staff_id}-{self._roster.day}",
+            },
+        )
