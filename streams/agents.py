@@ -1,0 +1,173 @@
+"""The Faust agents: effects before state, state before offsets (invariant 4).
+
+A batch is processed without interruption, its effects are published and acknowledged, then its case
+files are written to the table, and only then it is done. Whatever goes wrong in between, the
+partition's supervisor is dropped and built again from the table before its next batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import faust
+from faust.types import StreamT
+
+from schemas.settings import Settings
+from schemas.topics import TICK_HEADER, TICK_VALUE, Topics
+from streams.cases.shelf import Load
+from streams.intake import Intake
+from streams.metrics import Metrics
+from streams.processing import Processor
+from streams.rulebook import Library
+from streams.supervisor import Supervisor
+from streams.transport import Batch, batch_topic, producer_barrier, publish, records
+from streams.transport_tables import CaseTable, case_table
+
+CASES = "cases"
+DECODED_LIMIT = 20_000
+"""Case files that stay decoded in memory between batches of one partition."""
+
+log = logging.getLogger(__name__)
+
+
+class Partitions:
+    """The processors of the partitions assigned to this worker.
+
+    A processor is taken out while it works, so one that failed is never used again, and a change of
+    assignment makes all of them strangers.
+    """
+
+    def __init__(self, build: Callable[[int], Processor]) -> None:
+        self._build = build
+        self._ready: dict[int, Processor] = {}
+        self._generation = 0
+
+    def forget(self) -> None:
+        """Drop all processors: the assignment changed, their tables may have moved on."""
+        self._generation += 1
+        self._ready.clear()
+
+    def take(self, partition: int) -> tuple[int, Processor]:
+        """The partition's processor, built from its table if there is none at hand."""
+        processor = self._ready.pop(partition, None) or self._build(partition)
+        return self._generation, processor
+
+    def give_back(self, generation: int, processor: Processor) -> None:
+        """Keep a processor whose batch was stored whole, unless the assignment has changed."""
+        if generation == self._generation:
+            self._ready[processor.partition] = processor
+
+    def get(self, partition: int) -> Processor | None:
+        return self._ready.get(partition)
+
+
+class Shell:
+    """Ties core, table and topics together on one Faust app."""
+
+    def __init__(
+        self,
+        app: faust.App,
+        settings: Settings,
+        intake: Intake,
+        library: Library,
+        candidates: dict[str, str],
+        metrics: Metrics,
+    ) -> None:
+        self.app = app
+        self.topics = Topics.named(settings.topic_prefix)
+        self.metrics = metrics
+        self._intake = intake
+        self._library = library
+        self._candidates = candidates
+        self._tick_after = settings.tick_interval_ms / 1_000
+        self._last_record: dict[int, tuple[float, int]] = {}
+        self.table: CaseTable = case_table(app, CASES)
+        self.partitions = Partitions(self._processor)
+
+    def declare(self, ticks: bool) -> None:
+        """Declare agent and timers; ``ticks`` keeps the clock of idle partitions moving."""
+        events = batch_topic(self.app, self.topics.events.name)
+        self.app.agent(events, name="supervise", concurrency=1)(self.supervise)
+        self.app.on_partitions_revoked.connect(self._reassigned, weak=False)
+        self.app.on_partitions_assigned.connect(self._reassigned, weak=False)
+        if ticks:
+            self.app.timer(self._tick_after)(self.tick)
+
+    @property
+    def clocks(self) -> dict[int, int]:
+        """The platform clock of each partition processed since it was assigned (epoch ms)."""
+        return {partition: clock for partition, (_, clock) in self._last_record.items()}
+
+    async def supervise(self, stream: StreamT[Any]) -> None:
+        """Process batches one after the other; a batch that cannot be finished ends the worker."""
+        async for value in stream:
+            await self.process(records(value))
+
+    async def process(self, batch: Batch) -> None:
+        """Process one batch of one partition to its end."""
+        started = time.monotonic()
+        generation, processor = self.partitions.take(batch.partition)
+        processed = processor.process(batch)
+        for effect in processed.effects:
+            await publish(self.app, effect.topic, key=effect.key, value=effect.value)
+        await producer_barrier(self.app)
+        for key, value in processed.saves.items():
+            self.table[key.encode()] = value
+        batch.done()
+        self.partitions.give_back(generation, processor)
+        self._last_record[batch.partition] = (time.monotonic(), processor.supervisor.clock)
+        clock = processor.supervisor.clock
+        self.metrics.batch(batch.partition, len(batch), processed, clock, started)
+        await asyncio.sleep(0)
+
+    async def tick(self) -> None:
+        """Move the clock of partitions on which nothing arrives but something falls due."""
+        now = time.monotonic()
+        for tp in self.app.consumer.assignment():
+            if tp.topic != self.topics.events.name or not self._wants_tick(tp.partition, now):
+                continue
+            self._last_record[tp.partition] = (now, self._last_record.get(tp.partition, (0, 0))[1])
+            await publish(
+                self.app,
+                self.topics.events.name,
+                key=None,
+                value=None,
+                headers=[(TICK_HEADER, TICK_VALUE)],
+                partition=tp.partition,
+            )
+
+    def _wants_tick(self, partition: int, now: float) -> bool:
+        seen = self._last_record.get(partition)
+        processor = self.partitions.get(partition)
+        if seen is None:
+            return True
+        idle = now - seen[0]
+        if processor is None or idle < self._tick_after:
+            return False
+        due = processor.supervisor.next_due
+        clock = processor.supervisor.clock
+        return due is not None and due <= clock + idle * 1_000 + 1
+
+    def _processor(self, partition: int) -> Processor:
+        supervisor = Supervisor(
+            self._library, self._candidates, load=self._load(), limit=DECODED_LIMIT
+        )
+        started = time.monotonic()
+        supervisor.restore((k.decode(), v) for k, v in self.table.items_of(partition))
+        seconds = round(time.monotonic() - started, 3)
+        log.info("partition taken up", extra={"partition": partition, "seconds": seconds})
+        return Processor(partition, self.topics, self._intake, supervisor)
+
+    def _load(self) -> Load:
+        def load(key: str) -> bytes | None:
+            return self.table.get(key.encode())
+
+        return load
+
+    async def _reassigned(self, *_: Any, **__: Any) -> None:
+        self.partitions.forget()
+        self._last_record.clear()

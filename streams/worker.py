@@ -1,0 +1,50 @@
+"""``ihwatch worker``: one supervising process; start as many as there are partitions to share."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import click
+
+from schemas.logs import config
+from schemas.settings import Settings
+
+
+@click.command(help="Run one supervising worker (Faust); settings come from IHWATCH_*.")
+@click.option(
+    "--session-timeout",
+    type=click.FloatRange(min=1),
+    default=30.0,
+    show_default=True,
+    help="Seconds after which others take over from a worker that died.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Seconds to wait for more workers before tables are restored.",
+)
+def worker(session_timeout: float, settle: float) -> int:
+    """Serve until SIGTERM or SIGINT; finish the batch in hand, commit, leave the group."""
+    from faust.worker import Worker
+
+    from streams.app import build, read_directory
+
+    settings = Settings.from_env(os.environ)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    shell = build(
+        settings,
+        read_directory(settings),
+        recovery_delay=settle,
+        session_timeout=session_timeout,
+    )
+    Worker(
+        shell.app,
+        loglevel=logging.INFO,
+        logging_config=config(settings.log_format),
+        redirect_stdouts=False,
+        quiet=True,
+    ).execute_from_commandline()
+    return 0
