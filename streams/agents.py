@@ -11,11 +11,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.types import StreamT
 
+from schemas.errors import IhwatchError
 from schemas.settings import Settings
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics
 from streams.cases.shelf import Load
@@ -25,11 +26,14 @@ from streams.processing import Processor
 from streams.rulebook import Library
 from streams.supervisor import Supervisor
 from streams.transport import Batch, batch_topic, producer_barrier, publish, records
+from streams.transport_consumer import BatchConsumer
 from streams.transport_tables import CaseTable, case_table
 
 CASES = "cases"
 DECODED_LIMIT = 20_000
 """Case files that stay decoded in memory between batches of one partition."""
+
+_MEASURE_EVERY = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +70,10 @@ class Partitions:
 
 
 class Shell:
-    """Ties core, table and topics together on one Faust app."""
+    """Ties core, table and topics together on one Faust app.
+
+    ``fault`` says why the worker stopped by itself, where it is not a defect of the program.
+    """
 
     def __init__(
         self,
@@ -80,6 +87,7 @@ class Shell:
         self.app = app
         self.topics = Topics.named(settings.topic_prefix)
         self.metrics = metrics
+        self.fault: IhwatchError | None = None
         self._intake = intake
         self._library = library
         self._candidates = candidates
@@ -94,6 +102,7 @@ class Shell:
         self.app.agent(events, name="supervise", concurrency=1)(self.supervise)
         self.app.on_partitions_revoked.connect(self._reassigned, weak=False)
         self.app.on_partitions_assigned.connect(self._reassigned, weak=False)
+        self.app.timer(_MEASURE_EVERY)(self.measure)
         if ticks:
             self.app.timer(self._tick_after)(self.tick)
 
@@ -111,7 +120,12 @@ class Shell:
         """Process one batch of one partition to its end."""
         started = time.monotonic()
         generation, processor = self.partitions.take(batch.partition)
-        processed = processor.process(batch)
+        try:
+            processed = processor.process(batch)
+        except IhwatchError as fault:
+            self.fault = fault
+            log.critical("the worker stops", extra={"fault": str(fault)})
+            raise
         for effect in processed.effects:
             await publish(self.app, effect.topic, key=effect.key, value=effect.value)
         await producer_barrier(self.app)
@@ -124,6 +138,11 @@ class Shell:
         self.metrics.batch(batch.partition, len(batch), processed, clock, started)
         await asyncio.sleep(0)
 
+    async def measure(self) -> None:
+        """Report how far behind each partition is, and for how long nothing has moved."""
+        for tp, lag in cast(BatchConsumer, self.app.consumer).lags().items():
+            self.metrics.lag(tp.partition, lag.records, lag.seconds)
+
     async def tick(self) -> None:
         """Move the clock of partitions on which nothing arrives but something falls due."""
         now = time.monotonic()
@@ -134,7 +153,7 @@ class Shell:
             await publish(
                 self.app,
                 self.topics.events.name,
-                key=None,
+                key=b"",  # aiokafka wants a key where there is no value
                 value=None,
                 headers=[(TICK_HEADER, TICK_VALUE)],
                 partition=tp.partition,
@@ -171,3 +190,4 @@ class Shell:
     async def _reassigned(self, *_: Any, **__: Any) -> None:
         self.partitions.forget()
         self._last_record.clear()
+        self.metrics.reassigned()

@@ -20,7 +20,7 @@ import click
 
 from schemas.errors import ContractError, Reason
 from schemas.flat import from_flat, parse
-from schemas.validate import validate
+from schemas.validate import check_values
 from streams.events import Event
 from streams.findings import OPEN, Finding
 from streams.publication import finding_object, message, title
@@ -69,7 +69,7 @@ def read_events(file: IO[bytes]) -> Reading:
             datum, received_at, warnings = from_flat(record)
             if received_at is None:
                 raise ContractError(Reason.MISSING_FIELD, "received_at", "is required in files")
-            validate(datum)
+            check_values(datum)
         except ContractError as error:
             found.bad.append(BadEvent(line, error.reason, error.field, error.detail))
             continue

@@ -17,7 +17,16 @@ from streams.cases import ledger, roster
 from streams.cases.base import CaseFile
 from streams.cases.session import REMOTE_MEDICINE
 from streams.cases.shelf import Name, RosterFile, Shelf
-from streams.cases.uploads import Lateness, Receipt, Slot, Stream, Window, shard_of, slot_of
+from streams.cases.uploads import (
+    Lateness,
+    Receipt,
+    Slot,
+    Stream,
+    Window,
+    shard_of,
+    slot_end,
+    slot_of,
+)
 from streams.checks import fields_read
 from streams.checks.uploads import latency_basis
 from streams.events import Event, Evidence, evidence_of
@@ -28,6 +37,11 @@ from streams.timeline import HOUR, day_of
 _SESSION_FIELDS = fields_read("session")
 _CHECK_FIELDS = _SESSION_FIELDS["DoctorIdentityVerified"]
 _KEPT_ENROLMENTS = 3
+_DEPENDS = {
+    "roster": ("ledger", "duty", "session"),
+    "session": ("ledger",),
+    "lateness": ("ledger",),
+}
 _SCANNED = ("session", "duty", "logins", "enrolments", "ledger", "lateness")
 
 
@@ -53,6 +67,7 @@ class Institution:
         self._keeps_enrolments = "ENROLMENT" in scopes
         self._keeps_roster = any(book.rule("PHA-01") for book in books)
         self._form_matters = candidate in ("chongqing", "yinchuan")
+        self._telemedicine = candidate == "yinchuan" and not books[0].overlay
         late = [book.rules["UPL-01"].millis("max_latency") for book in books]
         self._shortest_late = min(late)
         self._late_after = late[0]
@@ -62,6 +77,7 @@ class Institution:
         self._superseded: dict[str, list[Evidence]] | None = None
         self._days = days
         self._heartbeat = books[0].rules["PHA-01"].millis("heartbeat_timeout")
+        self._correction_window = times.correction
         self._offset = -1
 
     def receive(self, event: Event, clock: int) -> bool:
@@ -69,14 +85,14 @@ class Institution:
         occurred_at, received_at = event.occurred_at, event.received_at
         self._offset = event.offset
         lateness = self._open("lateness", str(shard_of(occurred_at)), Lateness)
-        mark = int.from_bytes(blake2b(event.id.encode(), digest_size=8).digest(), "big")
+        mark = _mark(event.id)
         prior = lateness.seen.get(mark)
         if prior is not None and prior.offset != event.offset:
             if prior.received_at <= received_at:
                 return False
             self._count(event, prior.received_at, sign=-1)
-        lateness.seen[mark] = Receipt(event.offset, received_at)
-        self._sequence(event)
+        lateness.seen[mark] = Receipt(event.offset, received_at, occurred_at)
+        self._sequence(event, clock)
         self._count(event, received_at)
         self._fold(event, clock)
         return True
@@ -99,12 +115,12 @@ class Institution:
         slot = window.slots.setdefault(number, Slot())
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
         slot.add(event.type, received_at - basis, clinical, sign)
-        if _judged_for_lateness(event) and body["revision"] == 0:
+        if self._judged_for_lateness(event) and body["revision"] == 0:
             slot.judge(event.id, received_at - basis > self._late_after, sign)
-        if not window.wake or sign < 0:
+        if sign < 0 or not window.wake or window.wake > slot_end(number, self._slide):
             self._touch((self.id, "window", ""), window, received_at)
 
-    def _sequence(self, event: Event) -> None:
+    def _sequence(self, event: Event, clock: int) -> None:
         body = event.body
         if body["stream_id"] is None or body["stream_seq"] is None:
             return
@@ -114,7 +130,7 @@ class Institution:
         if event.type == "DailyManifestPublished" and body["last_seq"] is not None:
             stream.expect(body["last_seq"], event.occurred_at, event.received_at)
         if len(stream.runs) != known:
-            stream.forget(event.received_at, self._confirm_after)
+            stream.forget(clock, self._confirm_after)  # what is not judged yet needs its runs
             window = self._open("window", "", Window)
             if not window.wake:
                 self._touch((self.id, "window", ""), window, event.received_at)
@@ -130,8 +146,8 @@ class Institution:
             case.fold(item)
             if kind == "enrolments":
                 _keep_earliest(case)
-            self._link_corrections(case, item, name)
             self._concern(name, case, item, clock)
+        self._link_corrections(event)
 
     def _places(self, event: Event) -> Iterable[tuple[str, str, tuple[str, ...]]]:
         """Every case file the event is evidence for, with the fields kept there."""
@@ -152,8 +168,16 @@ class Institution:
         if self._keeps_roster and reviewing:
             yield "duty", str(body["occurred_at"] // HOUR), roster.DUTY_FIELDS[kind]
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
-        if event.received_at - basis > self._shortest_late and _judged_for_lateness(event):
+        if event.received_at - basis > self._shortest_late and self._judged_for_lateness(event):
             yield "lateness", str(shard_of(body["occurred_at"])), ("recorded_at",)
+
+    def _judged_for_lateness(self, event: Event) -> bool:
+        """Clinical data but manifests (UPL-04) and, out of scope, telemedicine (RULES 1.2)."""
+        return (
+            upload_class(event.type) is UploadClass.CLINICAL
+            and event.type != "DailyManifestPublished"
+            and (self._telemedicine or event.body.get("service_kind") != REMOTE_MEDICINE)
+        )
 
     def _concern(self, name: Name, case: CaseFile, item: Evidence, clock: int) -> None:
         """Have every case file judged again that this evidence can change."""
@@ -161,6 +185,10 @@ class Institution:
         if kind in ("session", "lateness"):
             if kind == "session" and item.type == "SessionOpened" and not self._replayed(case):
                 self._watch_doctor(name, case, str(item["doctor_id"]))
+            if item.r <= clock and not self._replayed(case):
+                # What it depends on may have been received later, and have come before it.
+                later = [r for r in self.receipts(name, case) if r > case.settled]
+                case.pending = sorted({*case.pending, *later})
             self._touch(name, case, item.r)
             if self._keeps_roster and item.type in ("SessionOpened", "SessionClosed"):
                 reach = self._days.reaches_beyond(case_id, item.r)
@@ -174,11 +202,12 @@ class Institution:
             for watcher in self._shelf.watchers(self.id, f"{kind}/{staff_id}"):
                 self._touch(watcher, self._shelf.open(watcher), item.r)
         elif kind == "ledger":
-            if (self._keeps_roster and case_id != "institution") or self._form_matters:
+            if self._keeps_roster:
                 self._days.clear()
                 self._touch_roster(item)
             if case_id == "institution" and self._form_matters and _own_doctors(case):
                 self._touch_sessions(item.r)
+                self._touch_late(item.r)
         elif kind == "duty":
             longest = 0 if item.get("phase") == "HEARTBEAT" else roster.LONGEST_SHIFT
             self._days.changed(item.t, item.t + longest + self._heartbeat)
@@ -212,6 +241,13 @@ class Institution:
             if case is not None and (staff_id is None or _treats(case, staff_id)):
                 self._touch(name, self._shelf.open(name), max(received_at, _first_receipt(case)))
 
+    def _touch_late(self, received_at: int) -> None:
+        for shard in sorted(self._shelf.ids(self.id, "lateness")):
+            name = (self.id, "lateness", shard)
+            case = self._shelf.find(name)
+            if case is not None and case.evidence:
+                self._touch(name, self._shelf.open(name), max(received_at, _first_receipt(case)))
+
     def _touch_roster(self, item: Evidence) -> None:
         if not self._keeps_roster:
             return
@@ -225,18 +261,18 @@ class Institution:
 
     def receipts(self, name: Name, case: CaseFile) -> list[int]:
         """Every receipt that the judging of a case file depends on, for judging it anew."""
-        kinds = {"roster": ("ledger", "duty", "session"), "session": ("ledger",)}.get(name[1], ())
-        found = {item.r for item in case.evidence.values()}
+        kinds = _DEPENDS.get(name[1], ())
+        found = case.receipts()
         for kind in kinds:
             for case_id in self._shelf.ids(self.id, kind):
                 other = self._shelf.find((self.id, kind, case_id))
-                found.update(item.r for item in (other.evidence.values() if other else ()))
+                found |= other.receipts() if other is not None else set()
         if name[1] == "session":
             first = _first_receipt(case)
             for kind in ("logins", "enrolments"):
                 for case_id in self._shelf.ids(self.id, kind):
                     other = self._shelf.find((self.id, kind, case_id))
-                    found.update(item.r for item in (other.evidence.values() if other else ()))
+                    found |= other.receipts() if other is not None else set()
             found = {max(received_at, first) for received_at in found}
         if isinstance(case, Window):
             found.add(min(case.slots, default=0) * self._slide - 8 * 3_600_000 - self._slide + 1)
@@ -244,25 +280,48 @@ class Institution:
 
     # -- corrections across case files -----------------------------------------------------------
 
-    def _link_corrections(self, case: CaseFile, item: Evidence, name: Name) -> None:
-        """Join corrections and what they supersede where the two lie in different case files."""
+    def _link_corrections(self, event: Event) -> None:
+        """Join corrections and what they supersede where a case file holds only one of the two."""
         corrections = self._corrections()
-        for correction in corrections.get(item.id, ()):
+        if event.body["supersedes_event_id"] is not None:
+            note = evidence_of(event, ())
+            if self._open("corrections", "", CaseFile).fold(note):
+                corrections.setdefault(str(note.supersedes), []).append(note)
+            self._join(note)
+        for note in corrections.get(event.id, ()):
+            self._join(note)
+
+    def _join(self, correction: Evidence) -> None:
+        superseded = str(correction.supersedes)
+        originals = self._holding(superseded)
+        received = self._received(superseded, correction.r)
+        for name, case in originals:
             if correction.id not in case.evidence:
-                _replace(case, item.id, correction.r)
-                self._tell_target(correction, item.t)
-        if item.supersedes is None:
+                _replace(case, superseded, correction.r)
+                item = _as_received(case.evidence[superseded], correction.r)
+                self._concern(name, case, item, item.r - 1)
+        if received is None:
             return
-        record = self._open("corrections", "", CaseFile)
-        note = Evidence(item.id, item.type, item.t, item.r, {}, item.revision, item.supersedes)
-        if record.fold(note):
-            corrections.setdefault(item.supersedes, []).append(note)
-        if item.supersedes in case.evidence:
-            return
-        for other_name, other in self._holding(item.supersedes, name):
-            _replace(other, item.supersedes, item.r)
-            case.targets[item.supersedes] = other.evidence[item.supersedes].t
-            self._concern(other_name, other, _as_received(other, item), item.r - 1)
+        for name, case in self._holding(correction.id):
+            if superseded not in case.evidence and case.targets.get(superseded) != received:
+                case.targets[superseded] = received
+                item = _as_received(case.evidence[correction.id], received[1])
+                self._concern(name, case, item, item.r - 1)
+
+    def _received(self, event_id: str, around: int) -> tuple[int, int] | None:
+        """When an event occurred and was received, if it occurred near an instant.
+
+        That is enough for corrections: what happened long before one is received it cannot replace.
+        """
+        first, last = shard_of(around - 2 * self._correction_window), shard_of(around + HOUR)
+        mark = _mark(event_id)
+        for shard in sorted(self._shelf.ids(self.id, "lateness"), key=int):
+            if first <= int(shard) <= last:
+                case = self._shelf.find((self.id, "lateness", shard))
+                receipt = case.seen.get(mark) if isinstance(case, Lateness) else None
+                if receipt is not None:
+                    return receipt.occurred_at, receipt.received_at
+        return None
 
     def _corrections(self) -> dict[str, list[Evidence]]:
         if self._superseded is None:
@@ -272,29 +331,19 @@ class Institution:
                 self._superseded.setdefault(str(note.supersedes), []).append(note)
         return self._superseded
 
-    def _holding(self, event_id: str, besides: Name) -> list[tuple[Name, CaseFile]]:
+    def _holding(self, event_id: str) -> list[tuple[Name, CaseFile]]:
         found = []
         for kind in _SCANNED:
             for case_id in sorted(self._shelf.ids(self.id, kind)):
                 name = (self.id, kind, case_id)
                 case = self._shelf.find(name)
-                if name != besides and case is not None and event_id in case.evidence:
+                if case is not None and event_id in case.evidence:
                     found.append((name, self._shelf.open(name)))
         return found
 
-    def _tell_target(self, correction: Evidence, occurred_at: int) -> None:
-        for name, case in self._holding(correction.id, (self.id, "", "")):
-            case.targets[str(correction.supersedes)] = occurred_at
-            self._concern(name, case, case.evidence[correction.id], correction.r - 1)
 
-
-def _judged_for_lateness(event: Event) -> bool:
-    """Clinical data but manifests (UPL-04) and telemedicine between institutions (RULES 1.2)."""
-    return (
-        upload_class(event.type) is UploadClass.CLINICAL
-        and event.type != "DailyManifestPublished"
-        and event.body.get("service_kind") != REMOTE_MEDICINE
-    )
+def _mark(event_id: str) -> int:
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
 
 
 def _keep_earliest(case: CaseFile) -> None:
@@ -334,15 +383,7 @@ def _replace(case: CaseFile, event_id: str, received_at: int) -> None:
     case.replaced[event_id] = min(received_at, case.replaced.get(event_id, received_at))
 
 
-def _as_received(case: CaseFile, correction: Evidence) -> Evidence:
-    """The superseded evidence as it concerns its case file: from the correction's receipt on."""
-    original = case.evidence[str(correction.supersedes)]
-    return Evidence(
-        original.id,
-        original.type,
-        original.t,
-        correction.r,
-        original.body,
-        original.revision,
-        correction.id,
-    )
+def _as_received(item: Evidence, other: int) -> Evidence:
+    """Evidence as it concerns its case file from another receipt on, if that came later."""
+    later = max(item.r, other)
+    return Evidence(item.id, item.type, item.t, later, item.body, item.revision, item.id)

@@ -30,6 +30,8 @@ _NOT_OURS = frozenset(
     }
 )
 _BROKER_TIME = 1
+MAX_KEPT_BYTES = 2_000_000
+"""The largest refused record that is kept whole: more than a broker lets in but by compression."""
 
 
 class DeployFault(IhwatchError):
@@ -54,11 +56,14 @@ class LogRecord(Protocol):
     @property
     def value(self) -> bytes | None: ...
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
 
 
 class Refusal(NamedTuple):
-    """A record that is no event, as ``schemas/outputs/Reject.avsc`` describes it."""
+    """A record that is no event, as ``schemas/outputs/Reject.avsc`` describes it.
+
+    ``datum`` has its bytes as they came, unless they are more than ``MAX_KEPT_BYTES``.
+    """
 
     offset: int
     received_at: int
@@ -132,17 +137,20 @@ class Intake:
         known = self._admission.describe(record.key, record.value)
         self._recent.append(None if error.reason in _NOT_OURS else known.institution_id or "?")
         headers = {name: value for name, value in record.headers if value is not None}
+        size = len(record.key or b"") + len(record.value or b"")
+        size += sum(len(name) + len(value) for name, value in headers.items())
+        whole = size <= MAX_KEPT_BYTES
         datum = {
             "topic": self._topic,
             "partition": record.partition,
             "offset": record.offset,
             "received_at": record.timestamp,
-            "key": record.key,
-            "value": record.value,
-            "headers": headers,
+            "key": record.key if whole else None,
+            "value": record.value if whole else None,
+            "headers": headers if whole else {},
             "reason": error.reason.value,
             "field": error.field,
-            "detail": error.detail,
+            "detail": error.detail if whole else f"{error.detail}; {size} bytes, not kept here",
             "institution_id": known.institution_id,
             "event_id": known.event_id,
             "event_type": known.event_type,

@@ -8,12 +8,14 @@ before deadlines (D37), so an instant is judged only once nothing more can be re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from streams.cases.base import CaseFile, Corrections, effective
+from streams.cases.ledger import FOREVER
 from streams.cases.session import REMOTE_MEDICINE, Session
 from streams.cases.shelf import Name, RosterFile, Shelf
-from streams.cases.uploads import Window
+from streams.cases.uploads import Window, slot_end
 from streams.checks import BY_SUBJECT
 from streams.checks.base import Context
 from streams.checks.uploads import Receipts
@@ -66,6 +68,9 @@ class Bench:
 
     def settle(self, name: Name, candidate: str, upto: int) -> list[Transition]:
         """Judge a case file at every instant that is due by ``upto`` (inclusive)."""
+        known = self._shelf.find(name)
+        if known is None or not known.due(upto):
+            return []
         case = self._shelf.open(name)
         found: list[Transition] = []
         while True:
@@ -87,11 +92,23 @@ class Bench:
         if corrections.late:
             self._dispute(name, candidate, case, now, verdicts, corrections.late)
         self._shelf.unwatch(name, case)
-        case.wake, case.watches = context.next_wake, sorted(context.watches)
+        if isinstance(case, Window):
+            slide = self._library.books[candidate].rules["UPL-06"].millis("slide")
+            # Where no rule asks for it, to give out the last counts once their slot has ended.
+            context.wake(slot_end(max(case.slots, default=0), slide))
+        # What was folded but not received yet at this instant has said what it waits for.
+        waits = case.watches if any(p > now for p in case.pending) else ()
+        case.wake, case.watches = context.next_wake, sorted({*context.watches, *waits})
         self._shelf.watch(name, case)
         if isinstance(case, RosterFile):
-            case.touched = 0 if not any(p > now for p in case.pending) else case.touched
-        return _live_on(case, name[0], verdicts, now, context.since, corrections.applied_now)
+            # A gap known only now ripens after the wait, however long ago it was.
+            wait = self._library.books[candidate].deadlines.wait
+            ripening = 0 < context.next_wake <= now + wait
+            if not ripening and not any(p > now for p in case.pending):
+                case.touched = 0
+        # What a window held when it ended is final; nothing known later takes it back.
+        since = FOREVER if isinstance(case, Window) else context.since
+        return _live_on(case, name[0], verdicts, now, since, corrections.applied_now)
 
     def _dispute(
         self,
@@ -150,7 +167,7 @@ class Bench:
         corrections: Corrections,
     ) -> list[tuple[Rulebook, Any]]:
         """The views of a case file to be judged, each with the rulebook in force for its act."""
-        ledger, now = records.ledger, corrections.now
+        now = corrections.now
         if kind == "session":
             session = Session(case_id, effective(case, corrections))
             if session.opened is None:
@@ -161,18 +178,25 @@ class Bench:
             return [] if remote and not transcribed else [(book, session)]
         if kind == "lateness":
             by_book: dict[str, tuple[Rulebook, list[Evidence]]] = {}
-            for item in effective(case, corrections):
+            for item in effective(case, corrections, as_uploads=True):
                 book = self._book(candidate, records, item.t)
                 by_book.setdefault(book.name, (book, []))[1].append(item)
             return list(by_book.values())
-        book = self._library.applied(candidate, ledger.form(now), day_of(now))
         if isinstance(case, Window):
+            # An episode is followed to its end under the rulebook that found it.
+            begun = next((f.rulebook for f in case.findings if f.state in OPEN), None)
+            book = self._library.books[begun] if begun else self._book(candidate, records, now)
             settings, gaps = book.rules["UPL-06"], book.deadlines
             after = gaps.clinical + gaps.grace
             return [(book, Receipts(case, records.runs(), settings.millis("slide"), after))]
-        if isinstance(case, RosterFile) and book.rule("PHA-01") is not None:
+        if isinstance(case, RosterFile):
             days = self.roster_days(records.institution_id)
-            return [(book, days.judged(records, book, _first_day(case, book, now)))]
+            applied = partial(self._library.applied, candidate)
+            return [
+                (book, days.judged(records, book, applied, _first_day(case, book, now)))
+                for book in self._library.candidates(candidate)
+                if book.rule("PHA-01") is not None
+            ]
         return []
 
     def _book(self, candidate: str, records: InstitutionRecords, instant: int) -> Rulebook:

@@ -49,9 +49,30 @@ class Metrics:
             buckets=(1, 10, 100, 500, 1_000, 2_000, 4_000),
             registry=registry,
         )
+        self.lag_records = Gauge(
+            "ihwatch_partition_lag_records",
+            "Records of a partition that are not committed",
+            ["partition"],
+            registry=registry,
+        )
+        self.stalled_seconds = Gauge(
+            "ihwatch_partition_stalled_seconds",
+            "How long a partition with lag has not moved",
+            ["partition"],
+            registry=registry,
+        )
         self.saved_bytes = Counter(
             "ihwatch_saved_bytes", "Bytes of case files written", registry=registry
         )
+
+    def lag(self, partition: int, records: int, seconds: float) -> None:
+        """Report records not committed yet, and since when nothing was (0 with no lag)."""
+        self.lag_records.labels(str(partition)).set(records)
+        self.stalled_seconds.labels(str(partition)).set(seconds)
+
+    def reassigned(self) -> None:
+        """Forget the clocks of partitions that others may have now."""
+        self.clock.clear()
 
     def batch(
         self, partition: int, size: int, processed: Processed, clock: int, started: float

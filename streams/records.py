@@ -7,6 +7,7 @@ them changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +19,14 @@ from streams.cases.shelf import Shelf
 from streams.cases.uploads import Run, Stream
 from streams.checks.pharmacists import Shortfall, shortfall
 from streams.events import Evidence
-from streams.intervals import IntervalSet, intersect, subtract, union
+from streams.intervals import IntervalSet, clip, intersect, subtract, union
 from streams.rulebook import Rulebook
 from streams.timeline import DAY, HOUR, day_of, end_of_day, start_of_day
 
+Applied = Callable[[str | None, int], Rulebook]
+"""Which rulebook judges an act of an institution of a form on a day (RULES 1.2)."""
+
+OWN_DOCTORS = "OWN_DOCTOR_SERVICE"
 FEED_GAP_AFTER = "reorder_wait"
 _FARTHEST_DAYS = 400
 
@@ -32,6 +37,7 @@ class InstitutionRecords:
     def __init__(self, institution_id: str, shelf: Shelf, corrections: Corrections) -> None:
         self.institution_id = institution_id
         self.now = corrections.now
+        self.on_trial = corrections.honour_late
         self.latest_receipt = 0
         self._shelf = shelf
         self._corrections = corrections
@@ -42,9 +48,7 @@ class InstitutionRecords:
         case = self._shelf.find((self.institution_id, kind, case_id))
         if case is None:
             return []
-        for item in case.evidence.values():
-            if item.r > self.latest_receipt:
-                self.latest_receipt = item.r
+        self.latest_receipt = max(self.latest_receipt, *case.receipts())
         return effective(case, self._corrections)
 
     @cached_property
@@ -54,7 +58,7 @@ class InstitutionRecords:
         for entity in self._shelf.ids(self.institution_id, "ledger"):
             case = self._shelf.find((self.institution_id, "ledger", entity))
             if case is not None:
-                latest = max([latest, *(item.r for item in case.evidence.values())])
+                latest = max(latest, *case.receipts())
         return latest
 
     @cached_property
@@ -116,7 +120,8 @@ class RosterDays:
     def __init__(self, institution_id: str, shelf: Shelf) -> None:
         self._institution_id = institution_id
         self._shelf = shelf
-        self._days: dict[int, _Day] = {}
+        self._days: dict[tuple[str, int], _Day] = {}
+        self._books: set[str] = set()
         self._declared: dict[int, list[tuple[int, int]]] = {}
         self._outlying: set[str] | None = None
 
@@ -129,7 +134,8 @@ class RosterDays:
     def changed(self, start: int, end: int) -> None:
         """Forget the days of ``[start, end]``: evidence came that may change them."""
         for day in range(day_of(start), day_of(end) + 1):
-            self._days.pop(day, None)
+            for book in self._books:
+                self._days.pop((book, day), None)
 
     def reaches_beyond(self, session_id: str, now: int) -> tuple[int, int] | None:
         """The bounds of a voice or video session that makes more than declared hours business time.
@@ -167,32 +173,40 @@ class RosterDays:
                 self.reaches_beyond(session_id, now)
         return self._outlying
 
-    def judged(self, records: InstitutionRecords, book: Rulebook, first: int) -> Shortfall:
+    def judged(
+        self, records: InstitutionRecords, book: Rulebook, applied: Applied, first: int
+    ) -> Shortfall:
         """The shortfall from day ``first``, or earlier where a gap reaches back, until two days
         after now. Where hours are declared it is asked for again then, so that a hospital that
         falls silent over a holiday is found all the same.
         """
         last = day_of(records.now) + 2
-        days = [self._day(day, records, book) for day in range(first, last + 1)]
+        days = [self._day(day, records, book, applied) for day in range(first, last + 1)]
         while days[0].gaps and days[0].gaps[0][0] == start_of_day(first):
             if day_of(records.now) - first > _FARTHEST_DAYS:
                 break
             first -= 1
-            days.insert(0, self._day(first, records, book))
+            days.insert(0, self._day(first, records, book, applied))
         gaps = union(pair for day in days for pair in day.gaps)
         certain = union(pair for day in days for pair in day.certain)
         sources = [source for day in days for source in day.sources]
-        horizon = start_of_day(last) if records.evidence("ledger", "hours") else None
+        declared = records.evidence("ledger", "hours")
+        for entity in ("institution", "stops", "documents"):
+            records.evidence("ledger", entity)  # which notes corrections that came too late
+        horizon = start_of_day(last) if declared else None
         return Shortfall(gaps, certain, sources, _Duty(records).near, start_of_day(first), horizon)
 
-    def _day(self, day: int, records: InstitutionRecords, book: Rulebook) -> _Day:
-        known = self._days.get(day)
+    def _day(self, day: int, records: InstitutionRecords, book: Rulebook, applied: Applied) -> _Day:
+        if records.on_trial:
+            return self._compute(day, records, book, applied)
+        known = self._days.get((book.name, day))
         if known is not None and known.latest_receipt <= records.now:
             return known
         before, records.latest_receipt = records.latest_receipt, 0
-        computed = self._compute(day, records, book)
+        computed = self._compute(day, records, book, applied)
         if computed.latest_receipt <= records.now and not self._awaits_session(day, records.now):
-            self._days[day] = computed
+            self._books.add(book.name)
+            self._days[(book.name, day)] = computed
         records.latest_receipt = max(before, records.latest_receipt)
         return computed
 
@@ -201,16 +215,24 @@ class RosterDays:
         start, end = start_of_day(day), end_of_day(day)
         for session_id in self._sessions(now):
             case = self._shelf.find((self._institution_id, "session", session_id))
-            if case is not None and max(item.r for item in case.evidence.values()) > now:
+            if case is not None and max(case.receipts()) > now:
                 times = [item.t for item in case.evidence.values()]
                 if min(times) < end and max(times) > start:
                     return True
         return False
 
-    def _compute(self, day: int, records: InstitutionRecords, book: Rulebook) -> _Day:
+    def _compute(
+        self, day: int, records: InstitutionRecords, book: Rulebook, applied: Applied
+    ) -> _Day:
         start, end = start_of_day(day), end_of_day(day)
-        if not book.in_effect(day):
-            return _Day([], [], [], 0)
+        ruled = [(start, end)] if applied(None, day) is book else []
+        own_doctors = records.ledger.spans(OWN_DOCTORS)
+        if applied(OWN_DOCTORS, day) is book:
+            ruled = union([*ruled, *clip(own_doctors, start, end)])
+        else:
+            ruled = subtract(ruled, own_doctors)
+        if not ruled:
+            return _Day([], [], [], records.latest_filing)
         file = Roster(
             self._institution_id,
             book,
@@ -219,7 +241,7 @@ class RosterDays:
             [records.session(session_id) for session_id in sorted(self._sessions(records.now))],
         )
         business, sources = file.business(start, end)
-        business = subtract(business, file.stops())
+        business = subtract(intersect(business, ruled), file.stops())
         if not business:
             latest = max(records.latest_receipt, records.latest_filing)
             return _Day([], [], sources, latest)

@@ -25,7 +25,7 @@ from streams.judging import Bench
 from streams.rulebook import NATIONAL, Library
 
 KEPT_RECEIPTS = 3 * 86_400_000
-"""How long before the last one receipts by slot are kept, in ms: a window of UPL-06 fits well in."""
+"""How long before the last one receipts by slot are kept, in ms; a window of UPL-06 fits in."""
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +103,8 @@ class Supervisor:
         marks: list[tuple[int, int]] = []
         # What was judged lies before the old clock; evidence of then has case files judged anew.
         judged = self.clock - 1
+        if records:
+            self._shelf.resume(min(record.offset for record in records))
         for record in sorted(records, key=lambda r: (r.received_at, r.offset)):
             if record.received_at > self.clock:
                 self.clock = record.received_at

@@ -26,10 +26,16 @@ from schemas.settings import Settings
     show_default=True,
     help="Seconds to wait for more workers before tables are restored.",
 )
-def worker(session_timeout: float, settle: float) -> int:
-    """Serve until SIGTERM or SIGINT; finish the batch in hand, commit, leave the group."""
+def worker(session_timeout: float, settle: float) -> None:
+    """Serve until SIGTERM or SIGINT; finish the batch in hand, commit, leave the group.
+
+    Exits 4 when Kafka or the schema registry is unreachable, 5 when the log contradicts the
+    settings, 1 when anything else went wrong; starting it again repeats work and loses none.
+    """
+    from aiokafka.errors import KafkaConnectionError
     from faust.worker import Worker
 
+    from streams.admin import KafkaUnreachable
     from streams.app import build, read_directory
 
     settings = Settings.from_env(os.environ)
@@ -40,11 +46,17 @@ def worker(session_timeout: float, settle: float) -> int:
         recovery_delay=settle,
         session_timeout=session_timeout,
     )
-    Worker(
-        shell.app,
-        loglevel=logging.INFO,
-        logging_config=config(settings.log_format),
-        redirect_stdouts=False,
-        quiet=True,
-    ).execute_from_commandline()
-    return 0
+    try:
+        Worker(
+            shell.app,
+            loglevel=logging.INFO,
+            logging_config=config(settings.log_format),
+            redirect_stdouts=False,
+            quiet=True,
+        ).execute_from_commandline()
+    except SystemExit as ended:
+        if shell.fault is not None:
+            raise shell.fault from ended
+        if isinstance(ended.__context__, KafkaConnectionError):
+            raise KafkaUnreachable(f"Kafka at {settings.brokers} does not answer") from ended
+        raise

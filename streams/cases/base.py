@@ -23,10 +23,11 @@ class CaseFile(msgspec.Struct, array_like=True):
     ``settled`` is the last instant judged; ``pending`` holds receipts not judged yet and ``wake``
     the next instant at which the verdict may change without new evidence (0: never). ``replaced``
     gives the receipt of a correction that lies in another case file, ``targets`` the occurrence
-    of a superseded event that does. ``watches`` names other case files this one waits for.
-    ``retired`` holds published findings by id while a case file is judged anew from its start.
-    ``applied`` is the last log offset all of whose consequences are in here: a crash may leave some
-    case files newer than others, and records that come again change only those that lack them.
+    and the receipt of a superseded event that does. ``watches`` names other case files this one
+    waits for. ``retired`` holds published findings by id while a case file is judged anew from its
+    start. ``applied`` is the last log offset all of whose consequences are in here: a crash may
+    leave some case files newer than others, and records that come again change only those that lack
+    them.
     """
 
     evidence: dict[str, Evidence] = {}
@@ -35,7 +36,7 @@ class CaseFile(msgspec.Struct, array_like=True):
     settled: int = 0
     pending: list[int] = []
     replaced: dict[str, int] = {}
-    targets: dict[str, int] = {}
+    targets: dict[str, tuple[int, int]] = {}
     watches: list[str] = []
     retired: dict[str, Finding] = {}
     applied: int = -1
@@ -54,6 +55,16 @@ class CaseFile(msgspec.Struct, array_like=True):
         self.findings = []
         self.settled = self.wake = 0
         self.pending = sorted({*receipts, *self.pending})
+
+    def receipts(self) -> set[int]:
+        """Every receipt at which the evidence in force may change, judged or not."""
+        told = (received_at for _, received_at in self.targets.values())
+        return {*(i.r for i in self.evidence.values()), *self.replaced.values(), *told}
+
+    def due(self, upto: int) -> bool:
+        """Whether something is to be judged by ``upto`` (inclusive)."""
+        instants = [*self.pending, *([self.wake] if self.wake else [])]
+        return bool(instants) and min(instants) <= upto
 
     def touch(self, received_at: int) -> None:
         """Note a receipt that this case file must be judged at."""
@@ -77,24 +88,31 @@ class Corrections:
     late: set[str] = field(default_factory=set)
 
 
-def effective(case: CaseFile, corrections: Corrections) -> list[Evidence]:
+def effective(case: CaseFile, corrections: Corrections, as_uploads: bool = False) -> list[Evidence]:
     """Evidence in force at ``corrections.now``, oldest first.
 
     A correction received by ``t(superseded) + window`` replaces what it supersedes, of several the
-    highest revision; one that came later replaces nothing and is no evidence itself.
+    highest revision; one that came later replaces nothing and is no evidence itself, but it was an
+    upload all the same (``as_uploads``).
     """
     now = corrections.now
     known = [item for item in case.evidence.values() if item.r <= now]
     revised = [item for item in known if item.supersedes is not None]
     if revised or case.replaced:
-        known = _apply(case, known, revised, corrections)
+        hidden, stored_only = _superseded(case, known, revised, corrections)
+        out = hidden if as_uploads else hidden | stored_only
+        known = [item for item in known if item.id not in out]
     known.sort(key=newest_first)
     return known
 
 
-def _apply(
+def _superseded(
     case: CaseFile, known: list[Evidence], revised: list[Evidence], corrections: Corrections
-) -> list[Evidence]:
+) -> tuple[set[str], set[str]]:
+    """Ids of the evidence that a correction replaced, and of corrections that replace nothing.
+
+    Of a superseded event never kept here or elsewhere the correction's own time is taken.
+    """
     by_id = {item.id: item for item in known}
     hidden: set[str] = set()
     for item_id, received_at in case.replaced.items():
@@ -110,8 +128,10 @@ def _apply(
     for item in sorted(revised, key=lambda e: (e.revision, e.r, e.id)):
         target_id = str(item.supersedes)
         original = by_id.get(target_id)
-        occurred = original.t if original is not None else case.targets.get(target_id)
-        in_time = occurred is None or _admitted(corrections, target_id, occurred, item.r)
+        occurred, told = case.targets.get(target_id, (item.t, 0))
+        if original is not None or told > corrections.now:
+            occurred = item.t if original is None else original.t
+        in_time = _admitted(corrections, target_id, occurred, item.r)
         if target_id in stored_only or not in_time:
             stored_only.add(item.id)
             continue
@@ -119,8 +139,7 @@ def _apply(
         if target_id in successor:
             hidden.add(successor[target_id])
         successor[target_id] = item.id
-    hidden |= stored_only
-    return [item for item in known if item.id not in hidden]
+    return hidden, stored_only
 
 
 def _admitted(corrections: Corrections, target_id: str, occurred: int, received_at: int) -> bool:

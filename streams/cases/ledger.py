@@ -67,6 +67,17 @@ class Ledger:
         found = _latest(filings, instant) or next(iter(filings), None)
         return None if found is None else str(found["institution_form"])
 
+    def spans(self, form: str) -> IntervalSet:
+        """The instants at which ``form`` answers with this form."""
+        filings = self._entity("institution")
+        begins = [0, *(filing.t for filing in filings[1:])]
+        ends = [*begins[1:], FOREVER]
+        return union(
+            (begin, end)
+            for filing, begin, end in zip(filings, begins, ends, strict=False)
+            if filing["institution_form"] == form
+        )
+
     def staff(self, staff_id: str, instant: int) -> Evidence | None:
         """``staff(i, s, x)``."""
         return _latest(self.staff_filings(staff_id), instant)

@@ -62,6 +62,7 @@ class Shelf:
         self._index: dict[str, dict[str, set[str]]] = {}
         self._due: list[tuple[int, Name]] = []
         self._watchers: dict[tuple[str, str], set[Name]] = {}
+        self._restored: list[tuple[int, Name]] = []
 
     def restore(self, stored: Iterable[tuple[str, bytes]]) -> None:
         """Rebuild index, due instants and watches from every stored case file."""
@@ -71,6 +72,17 @@ class Shelf:
             self._enter(name)
             self.schedule(name, case)
             self.watch(name, case)
+            self._restored.append((case.applied, name))
+
+    def resume(self, offset: int) -> None:
+        """Have saved again what is newer than the log from ``offset`` on, which comes again.
+
+        A crash may have left it on the disk and out of the changelog, and no record might touch it.
+        """
+        for applied, name in self._restored:
+            if applied >= offset:
+                self.open(name)
+        self._restored.clear()
 
     def find(self, name: Name) -> CaseFile | None:
         """The case file, or None if there is none yet."""

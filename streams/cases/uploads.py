@@ -26,6 +26,7 @@ class Receipt(msgspec.Struct, array_like=True, gc=False):
 
     offset: int
     received_at: int
+    occurred_at: int
 
 
 class Lateness(CaseFile):

@@ -48,9 +48,13 @@ def pharmacist_on_duty(shortfall: Shortfall, ctx: Context) -> Iterator[Verdict]:
             continue
         gap = _Gap(start, end, _known_since(shortfall, start), tolerance, ctx)
         state, shown_start, shown_end = gap.judge(clip(shortfall.certain, start, end))
+        known = _standing(ctx.findings, start, end, taken, ctx.now)
         if state is None:
-            continue
-        subject = _subject(ctx.findings, start, end, taken, ctx.now)
+            if known is None:
+                continue
+            # A wait that begins anew (a later declaration, an earlier start) shows no innocence.
+            state = State.SUSPECTED
+        subject = known or format_instant(start)
         taken.add(subject)
         yield Verdict(
             "gap",
@@ -84,16 +88,17 @@ class _Gap(NamedTuple):
         due = {part: self._confirmed_at(part[0]) for part in parts}
         for instant in (suspected_at, whole_at, self.end, *due.values()):
             ctx.wake(instant)
+        over = self.end <= ctx.now
         if ctx.now < suspected_at:
-            return None, self.start, None
+            return None, self.start, self.end if over else None
         established = [part for part in parts if ctx.now >= due[part]]
         if ctx.now >= whole_at:
             start, end = self.start, self.end
         elif established:
             start, end = established[0][0], established[-1][1]
         else:
-            return State.SUSPECTED, self.start, self.end if self.end <= ctx.now else None
-        over = end <= ctx.now
+            return State.SUSPECTED, self.start, self.end if over else None
+        # What is established may end before the gap; nobody eligible has come back by then.
         return (State.RESOLVED if over else State.CONFIRMED), start, end if over else None
 
     def _confirmed_at(self, start: int) -> int:
@@ -106,15 +111,17 @@ def _known_since(shortfall: Shortfall, instant: int) -> int:
     return min((r for s, e, r in shortfall.sources if s <= instant < e), default=0)
 
 
-def _subject(findings: list[Finding], start: int, end: int, taken: set[str], now: int) -> str:
-    """The gap's name: that of the standing finding it overlaps, else its own first instant."""
+def _standing(
+    findings: list[Finding], start: int, end: int, taken: set[str], now: int
+) -> str | None:
+    """The name of the standing finding that a gap continues because it overlaps it."""
     for finding in findings:
         began = finding.start if finding.start is not None else start
         until = finding.end if finding.end is not None else now
         overlaps = began < end and until > start
         if finding.state in STANDING and overlaps and finding.subject_id not in taken:
             return finding.subject_id
-    return format_instant(start)
+    return None
 
 
 def _nearby(duty: list[Evidence], start: int, end: int) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from streams.agents import CASES, Shell
 from streams.app import build, ready
 from streams.demo.audit import Auditor
 from streams.demo.receiver import Receiver
+from streams.demo.sabotage import sabotage
 from streams.demo.stopwatch import Stopwatch, TimedProducer
 from streams.embedded import EmbeddedBroker
 from streams.simulator.config import SimulationConfig
@@ -78,6 +79,7 @@ class Platform:
         self._secret = secret
         self._threads: list[threading.Thread] = []
         self._stops: dict[str, threading.Event] = {}
+        self._producer: TimedProducer
         self._failed: list[BaseException] = []
         self._ready = threading.Event()
 
@@ -115,21 +117,9 @@ class Platform:
                 self._start("clickhouse", sink.run)
                 self._start("worker", lambda stop: asyncio.run(self._work(stop, settings)))
                 self._wait_until(self._worker_ready, 30)
+                self._producer = self._make_producer(broker.address)
                 self.publisher = Publisher(
-                    TimedProducer(
-                        {
-                            "bootstrap.servers": broker.address,
-                            **PRODUCER_SETTINGS,
-                            # The embedded broker gives one message set a fetch: fill it.
-                            "linger.ms": 100,
-                            "log_level": 2,
-                        },
-                        self.stopwatch,
-                    ),
-                    self.topics.events.name,
-                    directory,
-                    PARTITIONS,
-                    TICK_EVERY,
+                    self._producer, self.topics.events.name, directory, PARTITIONS, TICK_EVERY
                 )
                 self._start("hospitals", self._publish)
                 yield
@@ -193,7 +183,18 @@ class Platform:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         return settings
 
+    def _make_producer(self, brokers: str) -> TimedProducer:
+        settings = {
+            "bootstrap.servers": brokers,
+            **PRODUCER_SETTINGS,
+            # The embedded broker gives one message set a fetch: fill it.
+            "linger.ms": 100,
+            "log_level": 2,
+        }
+        return TimedProducer(settings, self.stopwatch)
+
     def _publish(self, _stop: threading.Event) -> None:
+        sabotage(self._producer, self.topics.events.name, self.simulation)
         self.publisher.run(self.simulation, self.pacer)
 
     async def _work(self, stop: threading.Event, settings: Settings) -> None:
