@@ -20,7 +20,13 @@ from schemas.topics import Topics
 
 # The one Faust table (streams/app.py): case files of every kind.
 TABLE = "cases"
-_CHANGELOG = {"cleanup.policy": "compact", "max.message.bytes": "2000000"}
+# Deletions stay a week for a worker that comes back late; the same as the transport's
+# CHANGELOG_CONFIG, which cannot be imported here without Faust (a test compares the two).
+_CHANGELOG = {
+    "cleanup.policy": "compact",
+    "delete.retention.ms": "604800000",
+    "max.message.bytes": "2000000",
+}
 _PRODUCERS_CLOCK = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
 
 

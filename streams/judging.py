@@ -15,7 +15,7 @@ from streams.cases.base import CaseFile, Corrections, effective
 from streams.cases.ledger import FOREVER
 from streams.cases.session import REMOTE_MEDICINE, Session
 from streams.cases.shelf import Name, RosterFile, Shelf
-from streams.cases.uploads import Window, slot_end
+from streams.cases.uploads import Window, slot_end, slot_of
 from streams.checks import BY_SUBJECT
 from streams.checks.base import Context
 from streams.checks.uploads import Receipts
@@ -93,9 +93,7 @@ class Bench:
             self._dispute(name, candidate, case, now, verdicts, corrections.late)
         self._shelf.unwatch(name, case)
         if isinstance(case, Window):
-            slide = self._library.books[candidate].rules["UPL-06"].millis("slide")
-            # Where no rule asks for it, to give out the last counts once their slot has ended.
-            context.wake(slot_end(max(case.slots, default=0), slide))
+            _wake_at_slot_ends(case, self._library.books[candidate].rules["UPL-06"], context)
         # What was folded but not received yet at this instant has said what it waits for.
         waits = case.watches if any(p > now for p in case.pending) else ()
         case.wake, case.watches = context.next_wake, sorted({*context.watches, *waits})
@@ -211,6 +209,19 @@ def _first_day(case: RosterFile, book: Rulebook, now: int) -> int:
         days.append(day_of(case.touched))
     days += [day_of(f.start) for f in case.findings if f.state in OPEN and f.start is not None]
     return min(days)
+
+
+def _wake_at_slot_ends(case: Window, settings: RuleSettings, context: Context) -> None:
+    """Look again when a slot ends, to give out its counts; and while no rule asks for it, but one
+    may from then on because form or rulebook change, as long as a window would hold anything.
+    """
+    slide = settings.millis("slide")
+    ends = [slot_end(number, slide) for number in case.slots]
+    if ends and settings.enabled and not context.next_wake:
+        following = slot_end(slot_of(context.now + 1, slide), slide)
+        if following < max(ends) + settings.millis("window"):
+            context.wake(following)
+    context.wake(min((end for end in ends if end > context.now), default=0))
 
 
 def _capped(verdict: Verdict, settings: RuleSettings) -> Verdict:

@@ -97,3 +97,11 @@ def test_topics_are_made_once_and_compared(
     assert done.stderr.strip() == (
         f"{prefix}.events: message.timestamp.type=CreateTime, wanted LogAppendTime"
     )
+
+
+def test_changelogs_are_made_as_the_transport_needs_them() -> None:
+    from streams.transport import CHANGELOG_CONFIG, changelog_topic
+
+    settings = Settings.from_env({})
+    made = {one.name: one for one in plan(settings)}[changelog_topic(settings.group, "cases")]
+    assert {name: made.config.get(name) for name in CHANGELOG_CONFIG} == CHANGELOG_CONFIG
