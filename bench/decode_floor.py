@@ -1,0 +1,46 @@
+"""The floor under any per-event Python: fetch and decode, nothing else.
+
+    python -m bench.decode_floor BROKERS TOPIC PARTITIONS EVENTS ROUNDS
+
+Reads the whole topic that many times with confluent-kafka's `consume()` and decodes every event
+with the contract's codec (fastavro, every byte consumed); no signature, no validation, no state.
+Prints the events decoded, the seconds from the first poll that found something, and CPU seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+from confluent_kafka import Consumer, TopicPartition
+
+from schemas.registry import LocalRegistry
+from schemas.wire import decode
+
+
+def main(brokers: str, topic: str, partitions: str, events: str, rounds: str) -> None:
+    registry = LocalRegistry()
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "floor", "log_level": 0})
+    decoded, seconds, cpu = 0, 0.0, 0.0
+    for _ in range(int(rounds)):
+        consumer.assign([TopicPartition(topic, p, 0) for p in range(int(partitions))])
+        # What is found first was fetched before the clock ran: neither its time nor its count.
+        left = int(events) - len(consumer.consume(1, timeout=10))
+        begun, cpu_begun = time.perf_counter(), time.process_time()
+        counted = left
+        while left > 0:
+            for message in consumer.consume(min(left, 4_000), timeout=10):
+                left -= 1
+                value = message.value()
+                if value is not None:
+                    decode(value, registry)
+        decoded += counted
+        seconds += time.perf_counter() - begun
+        cpu += time.process_time() - cpu_begun
+    consumer.close()
+    print(json.dumps({"events": decoded, "seconds": seconds, "cpu": cpu}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

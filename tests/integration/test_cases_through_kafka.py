@@ -1,0 +1,84 @@
+"""Every case of `tests/cases` through Kafka and a worker, with the findings `check` must print.
+
+The cases with the same parameters share one worker: their hospitals differ, and so does nothing
+else. A published finding says when it changed, so one run answers for all instants of all cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pytest
+
+from schemas.directory import Directory
+from schemas.flat import rfc3339
+from tests.support.cases import Case, all_cases, differences, held_at
+from tests.support.trust import Cluster
+from tests.support.worker import Deployment
+
+CASES = all_cases()
+PLAIN = [case for case in CASES if not case.overrides]
+TUNED = sorted({case.overrides for case in CASES if case.overrides})
+
+
+def directory_of(cases: Iterable[Case]) -> Directory:
+    """Keys for every hospital that the cases name."""
+    known = {
+        str(upload.flat["institution_id"]): case.rulebook
+        for case in cases
+        for upload in case.uploads
+    }
+    return Directory.generate((name, name, rulebook) for name, rulebook in known.items())
+
+
+def faults_through(cluster: Cluster, cases: Sequence[Case]) -> list[str]:
+    """Publish the cases side by side, and say what is wrong with the findings of which case."""
+    uploads = [upload for case in cases for upload in case.received]
+    uploads.sort(key=lambda upload: upload.received_at)
+    ends = max(point.as_of for case in cases for point in case.checkpoints)
+    with Deployment(
+        cluster, directory_of(cases), partitions=8, overrides=cases[0].overrides
+    ) as deployment:
+        for upload in uploads:
+            deployment.publish(upload.datum, upload.received_at)
+        deployment.tick(max(ends, uploads[-1].received_at) + 1)
+        deployment.flush()
+        with deployment.worker() as worker:
+            worker.until(lambda: deployment.finished)
+            assert worker.stop() == 0
+        found = deployment.results()
+    assert not found.conflicts
+    assert not found.rejects
+    return _faults(cases, list(found.alerts.values()))
+
+
+def _faults(cases: Sequence[Case], alerts: Sequence[dict[str, object]]) -> list[str]:
+    owner = {
+        str(upload.flat["institution_id"]): case.name for case in cases for upload in case.uploads
+    }
+    mine: dict[str, list[dict[str, object]]] = {case.name: [] for case in cases}
+    for alert in alerts:
+        mine[owner[str(alert["institution_id"])]].append(alert)
+    return [
+        f"{case.name} at {rfc3339(point.as_of)}: {fault}"
+        for case in cases
+        for point in case.checkpoints
+        for fault in differences(point, held_at(mine[case.name], point.as_of))
+    ]
+
+
+def test_every_fifth_case_through_the_embedded_broker(embedded: Cluster) -> None:
+    assert faults_through(embedded, PLAIN[::5]) == []
+
+
+@pytest.mark.kafka
+def test_every_case_through_kafka(kafka: Cluster) -> None:
+    assert faults_through(kafka, PLAIN) == []
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.parametrize("overrides", TUNED, ids=" ".join)
+def test_cases_with_other_parameters(kafka: Cluster, overrides: tuple[str, ...]) -> None:
+    cases = [case for case in CASES if case.overrides == overrides]
+    assert faults_through(kafka, cases) == []
