@@ -199,7 +199,7 @@ def machine() -> dict[str, Any]:
         "processor": model,
         "cores": os.cpu_count(),
         "load_before": os.getloadavg()[0],
-        "system": f"{platform.system()} {platform.release().partition("-")[0]}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "packages": {name: version(name) for name in ("faust-streaming", "aiokafka", "fastavro")},
     }
@@ -237,19 +237,18 @@ its speed has not begun.
 |---|---|---|---|---|---|
 {chr(10).join(rows)}
 
-Medians of {report["runs"]} alternating runs, lowest and highest in brackets. {load["records"]:,}
-records of {load["institutions"]} hospitals in all five jurisdictions, a simulated day of all event
-types with its filings, {load["bytes"] / load["records"]:.0f} bytes of value each on average, 1 % of
-sessions unlawful, signed, in {PARTITIONS} partitions. Every run has a topic of its own with the
-same records. Timed from the first commit to the last, to within the commit interval of half a
-second; CPU seconds are of the whole process (user and system, all threads) in the same time, and
-say more where the machine has other work. The floor times itself over {ROUNDS} readings.
-Findings of both Faust contenders equal to `ihwatch check` over the same events in every run:
-{"yes" if right else "NO"}.
-
-Machine: {where["processor"]}, {where["cores"]} cores shared by broker, contender and harness;
-load average {where["load_before"]:.1f} before the start (other work was running if above 0.5);
-{where["system"]}, Python {where["python"]}, {packages}, Apache Kafka on the same machine.
+- Medians of {report["runs"]} alternating runs, lowest and highest in brackets.
+- {load["records"]:,} signed records of {load["institutions"]} hospitals in all five jurisdictions: a simulated
+  day of all event types with its filings, 1 % of sessions unlawful, {load["bytes"] / load["records"]:.0f} bytes of value each
+  on average, in {PARTITIONS} partitions. Every run has a topic of its own with the same records.
+- Timed from the first commit to the last, to within the commit interval of half a second. CPU
+  seconds are of the whole process (user and system, all threads) in the same time; where the
+  machine has other work they say more. The floor times itself over {ROUNDS} readings.
+- Findings of both Faust contenders equal to `ihwatch check` over the same events in every run:
+  {"yes" if right else "NO"}.
+- Machine: {where["processor"]}, {where["cores"]} cores shared by broker, contender
+  and harness; load average {where["load_before"]:.1f} before the start (above 0.5 other work was running);
+  {where["system"]}, Python {where["python"]}, {packages}, Apache Kafka on the same machine.
 """
 
 

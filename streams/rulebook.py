@@ -25,6 +25,7 @@ NATIONAL = "national"
 _FOLDER = Path(__file__).with_name("rulebooks")
 _SETTINGS = ("mode", "severity", "citations")
 _SECTIONS = ("global", "rulebook", "yinchuan")
+_CHOICES = "choices"
 NONE = "none"
 
 
@@ -168,8 +169,10 @@ def _build(name: str, assignments: tuple[tuple[str, str], ...]) -> Rulebook:
     if name != NATIONAL:
         for section, values in _file(name).items():
             merged.setdefault(section, {}).update(values)
+    choices = merged.pop(_CHOICES)
     for path, text in assignments:
         _assign(merged, path, text)
+    _check(merged, choices)
     rules = {k: _settings(k, v) for k, v in merged.items() if k not in _SECTIONS}
     overlay = name == "yinchuan" and bool(merged["yinchuan"]["national_overlay"])
     return Rulebook(name, rules, merged["global"], merged["rulebook"], overlay)
@@ -228,9 +231,28 @@ def _parse(path: str, current: Any, text: str) -> Any:
             return text
     except (ValueError, ZeroDivisionError) as error:
         raise ParameterError(f"{path}: not a value of the right kind: {text!r}") from error
-    if text != NONE and parse_duration(current) is not None and parse_duration(text) is None:
-        raise ParameterError(f"{path}: expected a duration such as 90s 15m 24h 7d, got {text!r}")
+    known, given = parse_duration(current), parse_duration(text)
+    if text != NONE and known is not None and type(given) is not type(known):
+        kind = "duration such as 90s 15m 24h 7d" if isinstance(known, int) else "period: 3M 1Y"
+        raise ParameterError(f"{path}: expected a {kind}, got {text!r}")
     return text
+
+
+def _check(merged: Mapping[str, Mapping[str, Any]], choices: Mapping[str, list[str]]) -> None:
+    """Refuse values that no rule could judge by, before anything is judged."""
+    for path, allowed in choices.items():
+        section, _, name = path.partition(".")
+        value = merged[section][name]
+        unknown = set(value if isinstance(value, list) else [value]) - set(allowed)
+        if unknown:
+            raise ParameterError(f"{path}: {sorted(unknown)}; allowed are {', '.join(allowed)}")
+    for section, values in merged.items():
+        for name, value in values.items():
+            if isinstance(value, int) and not isinstance(value, bool) and value < 0:
+                raise ParameterError(f"{section}.{name}: must not be negative")
+    window, slide = (_millis(f"UPL-06.{n}", merged["UPL-06"][n]) for n in ("window", "slide"))
+    if slide == 0 or window == 0 or window % slide:
+        raise ParameterError("UPL-06: the window must be whole steps of slide, and neither 0")
 
 
 def _millis(path: str, value: Any) -> int:
