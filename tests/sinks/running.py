@@ -37,7 +37,7 @@ def running(sink: Runnable) -> Iterator[threading.Event]:
         raise failures[0]
 
 
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until the condition holds; it fails the test when it takes too long."""
     deadline = time.monotonic() + seconds
     while not condition():

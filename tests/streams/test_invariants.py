@@ -35,6 +35,7 @@ from tests.support.scenarios import (
 LIBRARY = Library.load(OVERRIDES)
 SIZES = st.lists(st.sampled_from([1, 2, 3, 7, 50]), min_size=1, max_size=5)
 Facts = dict[str, dict[str, Any]]
+SOME = settings(max_examples=50)
 
 
 def supervisor(store: dict[str, bytes] | None = None, limit: int | None = None) -> Supervisor:
@@ -82,12 +83,14 @@ def held(published: list[Published], sizes: list[int], upto: int) -> Facts:
 # -- 1: order does not matter ----------------------------------------------------------------------
 
 
+@SOME
 @given(scenarios(), SIZES)
 def test_batches_do_not_matter(published: list[Published], sizes: list[int]) -> None:
     received, upto = in_order(published), horizon(published)
     assert held(received, sizes, upto) == held(received, [1], upto)
 
 
+@SOME
 @given(scenarios(), st.data())
 def test_a_resend_changes_nothing(published: list[Published], data: st.DataObject) -> None:
     """Of one event_id the first receipt counts, however often and late it comes again."""
@@ -100,6 +103,7 @@ def test_a_resend_changes_nothing(published: list[Published], data: st.DataObjec
     assert held(in_order(received + again), [3], upto) == held(received, [3], upto)
 
 
+@SOME
 @given(scenarios(sequence=False), st.data(), SIZES)
 def test_order_does_not_matter(
     published: list[Published], data: st.DataObject, sizes: list[int]
@@ -123,6 +127,7 @@ def _without_counting(findings: Facts) -> Facts:
 # -- 1 and 2: what is stored, crashes --------------------------------------------------------------
 
 
+@SOME
 @given(scenarios(), SIZES, st.sampled_from([None, 1, 4]), st.data())
 def test_a_restart_between_batches_changes_nothing(
     published: list[Published], sizes: list[int], limit: int | None, data: st.DataObject
@@ -150,6 +155,7 @@ def said(outcome: Outcome) -> list[tuple[dict[str, Any], Change]]:
     return [(content(change.transition.finding), change) for change in outcome.changes]
 
 
+@SOME
 @given(scenarios(), st.data())
 def test_crashes_repeat_work_and_lose_none(published: list[Published], data: st.DataObject) -> None:
     """A worker may die after publishing, with none, some or all case files stored, and before its
@@ -196,6 +202,7 @@ def _publish(outcome: Outcome, versions: dict[tuple[str, int], dict[str, Any]]) 
         assert versions.setdefault((finding.id, finding.version), stated) == stated
 
 
+@SOME
 @given(scenarios(), SIZES, st.data())
 def test_what_was_applied_and_stored_says_nothing_new(
     published: list[Published], sizes: list[int], data: st.DataObject
@@ -218,6 +225,7 @@ def test_what_was_applied_and_stored_says_nothing_new(
 # -- 3: time is data -------------------------------------------------------------------------------
 
 
+@SOME
 @given(scenarios(), st.integers(-200, 200))
 def test_the_same_days_in_another_week_give_the_same_findings(
     published: list[Published], weeks: int
@@ -253,6 +261,7 @@ def test_no_clock_of_the_machine_is_read(published: list[Published]) -> None:
 # -- 4: an outcome is data -------------------------------------------------------------------------
 
 
+@SOME
 @given(scenarios(), SIZES)
 def test_the_same_batch_on_the_same_store_gives_the_same_outcome(
     published: list[Published], sizes: list[int]
@@ -273,7 +282,7 @@ def test_the_same_batch_on_the_same_store_gives_the_same_outcome(
 # -- 5: nothing valid stops it ---------------------------------------------------------------------
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.filter_too_much])
 @given(st.lists(data_of(catalogue.EVENT_TYPES), min_size=1, max_size=8), st.data())
 def test_any_valid_event_is_taken(data: list[dict[str, Any]], draw: st.DataObject) -> None:
     valid = []
