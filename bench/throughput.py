@@ -225,6 +225,7 @@ def document(report: dict[str, Any], runs: list[Run], command: str) -> str:
         )
     right = all(run.right is not False for run in runs)
     where, load = report["machine"], report["load"]
+    size, busy = load["bytes"] / load["records"], where["load_before"]
     packages = ", ".join(f"{name} {number}" for name, number in where["packages"].items())
     return f"""\
 # Benchmarks
@@ -238,17 +239,18 @@ its speed has not begun.
 {chr(10).join(rows)}
 
 - Medians of {report["runs"]} alternating runs, lowest and highest in brackets.
-- {load["records"]:,} signed records of {load["institutions"]} hospitals in all five jurisdictions: a simulated
-  day of all event types with its filings, 1 % of sessions unlawful, {load["bytes"] / load["records"]:.0f} bytes of value each
-  on average, in {PARTITIONS} partitions. Every run has a topic of its own with the same records.
+- {load["records"]:,} signed records of {load["institutions"]} hospitals in all five jurisdictions,
+  {size:.0f} bytes of value each on average: a simulated day of all event types with its filings,
+  1 % of sessions unlawful. Every run has a topic of its own with the same records in {PARTITIONS}
+  partitions.
 - Timed from the first commit to the last, to within the commit interval of half a second. CPU
   seconds are of the whole process (user and system, all threads) in the same time; where the
   machine has other work they say more. The floor times itself over {ROUNDS} readings.
 - Findings of both Faust contenders equal to `ihwatch check` over the same events in every run:
   {"yes" if right else "NO"}.
-- Machine: {where["processor"]}, {where["cores"]} cores shared by broker, contender
-  and harness; load average {where["load_before"]:.1f} before the start (above 0.5 other work was running);
-  {where["system"]}, Python {where["python"]}, {packages}, Apache Kafka on the same machine.
+- Machine: {where["processor"]}, {where["cores"]} cores shared by broker,
+  contender and harness; load average {busy:.1f} before the start (above 0.5: other work ran);
+  {where["system"]}, Python {where["python"]}, {packages}.
 """
 
 

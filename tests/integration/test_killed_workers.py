@@ -18,8 +18,9 @@ import pytest
 
 from schemas.topics import is_tick
 from streams.simulator import Simulation, SimulationConfig, simulate
+from tests.support.kafka import RealKafka
 from tests.support.replay import checked, differences, differences_from_check, replay
-from tests.support.trust import Cluster
+from tests.support.trust import Cluster, RealCluster
 from tests.support.worker import PATIENCE, Deployment, WorkerProcess
 
 HOUR = 3_600_000
@@ -123,6 +124,23 @@ def kill_at_random(kafka: Cluster, kills: int, dice: Random, simulation: Simulat
             assert worker.stop() == 0
         assert behind >= kills // 2, "the kills came when there was nothing to do"
         assert before > 0, "no life got anywhere"
+        assert_nothing_shows(deployment)
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+def test_a_broker_that_dies_and_comes_back(real_kafka: RealKafka) -> None:
+    """The worker waits for it and goes on."""
+    simulation = hospitals(each=2, rate=20.0)
+    with Deployment(RealCluster(real_kafka), simulation.directory) as deployment:
+        with deployment.worker() as worker:
+            with flowing(deployment, simulation, per_second=250):
+                worker.until(lambda: sum(deployment.committed().values()) > 0)
+                real_kafka.kill()
+                time.sleep(3.0)
+                real_kafka.start()
+            worker.until(lambda: deployment.finished)
+            assert worker.stop() == 0
         assert_nothing_shows(deployment)
 
 

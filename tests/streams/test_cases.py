@@ -12,7 +12,10 @@ import pytest
 from schemas.validate import validate
 from streams import cli
 from streams.checks import RULES
+from streams.events import Event
+from streams.publication import finding_object
 from streams.rulebook import RULEBOOKS, Library
+from streams.supervisor import Supervisor
 from tests.support.cases import (
     EXACT_RULES,
     Case,
@@ -47,6 +50,19 @@ def test_check_finds_exactly_what_the_case_says(
         if faults := differences(point, findings):
             wrong[point.as_of] = faults
     assert not wrong
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_same_is_found_one_event_at_a_time(case: Case) -> None:
+    """As a worker sees it that is never behind; `check` takes the whole file as one batch."""
+    point = case.checkpoints[-1]
+    core = Supervisor(Library.load(case.overrides), default=case.rulebook)
+    for offset, upload in enumerate(case.received):
+        if upload.received_at <= point.as_of:
+            core.apply([Event(upload.datum, upload.received_at, 0, offset)])
+    core.advance(point.as_of)
+    findings = [finding_object(finding, history=True) for finding in core.findings()]
+    assert not differences(point, findings)
 
 
 # -- the catalogue of cases ------------------------------------------------------------------------

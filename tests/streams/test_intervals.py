@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +20,7 @@ def instants(intervals: list[tuple[int, int]]) -> set[int]:
 def assert_proper(intervals: IntervalSet) -> None:
     """Sorted, disjoint, not touching, not empty."""
     assert all(start < end for start, end in intervals)
-    assert all(a[1] < b[0] for a, b in zip(intervals, intervals[1:], strict=False))
+    assert all(a[1] < b[0] for a, b in pairwise(intervals))
 
 
 @given(PAIRS)

@@ -22,7 +22,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from confluent_kafka import OFFSET_INVALID, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
 
 from schemas.codec import Datum
 from schemas.directory import Directory
@@ -35,6 +43,7 @@ from tests.support.replay import Logged, Results, Rules, Sender
 from tests.support.trust import Cluster
 
 PATIENCE = 60.0  # seconds for anything that is bound to happen
+NOT_YET = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
 IHWATCH = Path(sys.executable).with_name("ihwatch")
 
 
@@ -248,7 +257,15 @@ class Deployment:
     def committed(self) -> dict[int, int]:
         """The group's offset of each partition of the events."""
         wanted = [TopicPartition(self.topics.events.name, p) for p in range(self.partitions)]
-        found = self._reader.committed(wanted, timeout=PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                found = self._reader.committed(wanted, timeout=PATIENCE)
+                break
+            except KafkaException as refusal:  # a broker that has just started is not ready yet
+                if refusal.args[0].code() not in NOT_YET or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
         return {tp.partition: 0 if tp.offset == OFFSET_INVALID else tp.offset for tp in found}
 
     def ends(self, topic: str) -> dict[int, tuple[int, int]]:
