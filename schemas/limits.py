@@ -9,6 +9,11 @@ from datetime import UTC, date, datetime
 UNKNOWN = "UNKNOWN"
 """First symbol of every enumeration and its default; no accepted event carries it."""
 
+MAX_ID = 256
+"""Characters of an identifier. What names events must stay small: case files, receipts and findings
+repeat it, and one that outgrew its topic would stop the worker.
+"""
+
 EPOCH = date(1970, 1, 1)
 
 MIN_INSTANT = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()) * 1000

@@ -62,8 +62,9 @@ class Checker:
     def __call__(self, datum: Datum) -> None:
         """Raises ContractError for the first fault of a datum whose types are right."""
         for field in self.ids:
-            if datum[field] == "":
-                raise ContractError(Reason.OUT_OF_RANGE, field, "must not be empty")
+            value = datum[field]
+            if value is not None and not 0 < len(value) <= limits.MAX_ID:
+                _check_id(value, field)
         for field, low, high, reason in self.ranges:
             value = datum[field]
             if value is not None and not low <= value <= high:
@@ -156,7 +157,7 @@ def _record_of(field: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _item_check(field: dict[str, Any], kind: Any) -> _Check | None:
     if field.get("non_empty") and kind == "string":
-        return _not_empty
+        return _check_id
     limit = _limit(field, kind)
     return None if limit is None else _within(*limit)
 
@@ -165,9 +166,11 @@ def _enum_check(field: dict[str, Any], kind: Any) -> _Check | None:
     return _not_unknown if isinstance(kind, dict) and kind["type"] == "enum" else None
 
 
-def _not_empty(value: Any, path: str) -> None:
+def _check_id(value: Any, path: str) -> None:
     if value == "":
         raise ContractError(Reason.OUT_OF_RANGE, path, "must not be empty")
+    if value is not None and len(value) > limits.MAX_ID:
+        raise ContractError(Reason.OUT_OF_RANGE, path, f"longer than {limits.MAX_ID} characters")
 
 
 def _not_unknown(value: Any, path: str) -> None:

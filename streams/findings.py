@@ -24,6 +24,9 @@ class State(StrEnum):
     RESOLVED = "RESOLVED"
 
 
+SHOWN_EVIDENCE = 200
+"""How many events a finding names at most; the others are found by its subject."""
+
 OPEN = frozenset({State.SUSPECTED, State.CONFIRMED})
 STANDING = frozenset({State.SUSPECTED, State.CONFIRMED, State.RESOLVED})
 
@@ -175,5 +178,5 @@ def restate(finding: Finding, verdict: Verdict, settings: RuleSettings, rulebook
     finding.severity = settings.severity(verdict.clause)
     finding.citations = list(settings.citations)
     finding.start, finding.end = verdict.start, verdict.end
-    finding.evidence = list(verdict.evidence)
+    finding.evidence = list(verdict.evidence[:SHOWN_EVIDENCE])
     finding.params = settings.stated() | verdict.facts

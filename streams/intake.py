@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
-from schemas.admission import Admission
+from schemas.admission import Admission, Known
 from schemas.errors import ContractError, IhwatchError, Reason
+from schemas.limits import MAX_ID
 from schemas.topics import is_tick
 from streams.events import Event
 from streams.supervisor import Tick
@@ -134,7 +135,9 @@ class Intake:
         return Sorted(found, refused)
 
     def _refuse(self, record: LogRecord, error: ContractError) -> Refusal:
-        known = self._admission.describe(record.key, record.value)
+        known = Known(
+            *(_short(claim) for claim in self._admission.describe(record.key, record.value))
+        )
         self._recent.append(None if error.reason in _NOT_OURS else known.institution_id or "?")
         headers = {name: value for name, value in record.headers if value is not None}
         size = len(record.key or b"") + len(record.value or b"")
@@ -174,3 +177,8 @@ class Intake:
                 f"{len(bad)} of the last {len(self._recent)} records are refused, from"
                 f" {len(set(bad))} institutions: check schemas and registry before going on"
             )
+
+
+def _short(claim: str | None) -> str | None:
+    """What a refused record claims, cut to the length of an identifier."""
+    return None if claim is None else claim[:MAX_ID]

@@ -17,6 +17,8 @@ from streams.intake import Intake, LogRecord, Refusal
 from streams.publication import aggregate, alert
 from streams.supervisor import Outcome, Supervisor
 
+_RECEIPT_ITEMS = 1_000
+
 
 class Effect(NamedTuple):
     """One record to publish."""
@@ -90,7 +92,7 @@ class Processor:
     def _receipts(
         self, events: list[Event], duplicates: set[int], refusals: list[Refusal]
     ) -> list[Effect]:
-        """One receipt an institution, naming every record of its and what became of it."""
+        """Receipts by institution, naming every record of its and what became of it."""
         items: dict[str, list[tuple[int, dict[str, Any]]]] = {}
         for event in events:
             status = "DUPLICATE" if event.offset in duplicates else "ACCEPTED"
@@ -102,10 +104,15 @@ class Processor:
                 item = _item(refusal.offset, refusal.event_id, "REJECTED", reason, refusal.field)
                 place = items.setdefault(refusal.institution_id, [])
                 place.append((refusal.received_at, item))
-        return [self._receipt(institution_id, found) for institution_id, found in items.items()]
+        for found in items.values():
+            found.sort(key=lambda pair: pair[1]["offset"])
+        return [
+            self._receipt(institution_id, found[start : start + _RECEIPT_ITEMS])
+            for institution_id, found in items.items()
+            for start in range(0, len(found), _RECEIPT_ITEMS)
+        ]
 
     def _receipt(self, institution_id: str, found: list[tuple[int, dict[str, Any]]]) -> Effect:
-        found.sort(key=lambda pair: pair[1]["offset"])
         datum = {
             "institution_id": institution_id,
             "topic": self._topics.events.name,

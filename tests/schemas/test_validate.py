@@ -127,8 +127,11 @@ def test_a_date_inside_a_record_is_judged_too() -> None:
         ("PrescriptionIssued", "prescriber_id", "prescriber_id"),
     ],
 )
-def test_ids_are_never_empty(event_type: str, path: str, said: str) -> None:
+def test_ids_are_never_empty_and_never_long(event_type: str, path: str, said: str) -> None:
     assert refused(put(event_type, path, "")) == (Reason.OUT_OF_RANGE, said)
+    longest = "x" * limits.MAX_ID
+    assert refused(put(event_type, path, longest + "x")) == (Reason.OUT_OF_RANGE, said)
+    validate(put(event_type, path, longest))
 
 
 ENUMS = [
