@@ -14,7 +14,7 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready-$(shell { cat requirements-dev.lock pyproject.toml; pwd; \
   $(PYTHON) -V; } 2>&1 | sha256sum | cut -c1-16)
 
-.PHONY: help setup demo test lint trust bench dashboards docs lock clean
+.PHONY: help setup demo test lint trust outage bench dashboards docs lock clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ lint: $(READY)  ## ruff and mypy --strict
 
 trust: $(READY)  ## The slow tests: kills, rebalances and long runs on a real Kafka
 	@$(RUN) pytest -q -m slow
+
+outage: $(READY)  ## A real broker that dies and returns; wants a machine of its own
+	@$(RUN) pytest -q -m outage
 
 bench: $(READY)  ## Measure throughput on a real Kafka and write docs/benchmarks.md
 	@$(RUN) bench

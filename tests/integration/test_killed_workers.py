@@ -127,7 +127,7 @@ def kill_at_random(kafka: Cluster, kills: int, dice: Random, simulation: Simulat
         assert_nothing_shows(deployment)
 
 
-@pytest.mark.slow
+@pytest.mark.outage
 @pytest.mark.kafka
 def test_a_broker_that_dies_and_comes_back(real_kafka: RealKafka) -> None:
     """The worker waits for it and goes on."""

@@ -43,7 +43,11 @@ from tests.support.replay import Logged, Results, Rules, Sender
 from tests.support.trust import Cluster
 
 PATIENCE = 60.0  # seconds for anything that is bound to happen
-NOT_YET = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
+NOT_YET = (
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
 IHWATCH = Path(sys.executable).with_name("ihwatch")
 
 
