@@ -152,11 +152,6 @@ def _admitted(corrections: Corrections, target_id: str, occurred: int, received_
     return in_time or corrections.honour_late
 
 
-def of_type(evidence: Iterable[Evidence], *types: str) -> list[Evidence]:
-    """The evidence of the named event types, order kept."""
-    return [item for item in evidence if item.type in types]
-
-
 def encode(case: CaseFile) -> bytes:
     """The stored form of a case file (MessagePack, positional)."""
     return msgspec.msgpack.encode(case)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from streams.cases.ledger import Ledger, document_period
-from streams.cases.session import REMOTE_MEDICINE, Session
+from streams.cases.session import LIVE_MODES, REMOTE_MEDICINE, Session
 from streams.events import Evidence
 from streams.intervals import Interval, IntervalSet, intersect, union
 from streams.rulebook import Rulebook
@@ -22,7 +22,6 @@ DUTY_FIELDS: dict[str, tuple[str, ...]] = {
 LONGEST_SHIFT = 2 * DAY
 """How far back the sign-on of a shift is looked for; nobody is on duty for longer."""
 
-LIVE_MODES = frozenset({"VOICE", "VIDEO"})
 AGREEMENT = "PHARMACIST_SERVICE_AGREEMENT"
 
 

@@ -12,6 +12,8 @@ from streams.events import Evidence
 
 EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
 REMOTE_MEDICINE = "REMOTE_MEDICINE"
+LIVE_MODES = frozenset({"VOICE", "VIDEO"})
+"""Modes in which the doctor is present all the time."""
 
 
 class Session:

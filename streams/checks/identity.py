@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from streams.cases.session import Session
+from streams.cases.session import LIVE_MODES, Session
 from streams.checks.base import Context, Rule
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.timeline import format_duration
-
-LIVE_MODES = frozenset({"VOICE", "VIDEO"})
 
 
 def counts(check: Evidence, doctor_id: str, methods: frozenset[str]) -> bool:
