@@ -1,4 +1,7 @@
-"""The rulebooks say what RULES 3.1 and the entries of the star rules say, and take overrides."""
+"""The rulebooks say what RULES 3.1 and the entries of the star rules say, and take overrides.
+
+The other entries are in test_rulebook_values.py, the citations in test_citations.py.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from fractions import Fraction
 
 import pytest
 
+from streams import rulebook
 from streams.checks import RULES
-from streams.rulebook import RULEBOOKS, Library, Mode, ParameterError, Rulebook
-from streams.timeline import HOUR, MINUTE
+from streams.rulebook import RULEBOOKS, Library, Mode, ParameterError, Rulebook, Status
+from streams.timeline import DAY, HOUR, MINUTE, Period
 
 LIBRARY = Library.load()
 N, G, C, S, Y = RULEBOOKS
@@ -18,12 +22,65 @@ N, G, C, S, Y = RULEBOOKS
 # RULES 3.1, columns N G C S Y.
 MODES = {
     "UPL-01": "off own off own own",
+    "UPL-02": "off own own own own",
     "UPL-03": "own own own own inherit",
+    "UPL-04": "own own own own own",
+    "UPL-05": "own own own own inherit",
     "UPL-06": "off own off own own",
+    "LIC-01": "own own own own own",
+    "LIC-02": "own own own own inherit",
+    "LIC-03": "off off own own off",
+    "LIC-04": "off own own own off",
     "LIC-05": "own own own inherit inherit",
+    "LIC-06": "own own own own own",
+    "LIC-07": "off off own off off",
+    "STF-01": "own own own own own",
+    "STF-02": "own own own own own",
+    "STF-03": "own own own own inherit",
+    "STF-04": "off off own off off",
+    "STF-05": "off off own off off",
+    "STF-06": "off off own off off",
     "IDV-01": "own own own own own",
     "IDV-02": "off own off off off",
+    "IDV-03": "own own own own own",
+    "IDV-04": "signal own own own signal",
+    "IDV-05": "off own own own off",
+    "SES-01": "own own own own own",
+    "SES-02": "own own own inherit own",
+    "SES-03": "own inherit inherit inherit inherit",
+    "SES-04": "own own own own own",
+    "SES-05": "own own own own inherit",
+    "SES-06": "own own own own own",
+    "SES-07": "off own signal own off",
+    "SES-08": "own own own own inherit",
+    "RX-01": "off own own off off",
+    "RX-02": "own own own own own",
+    "RX-03": "own own own own inherit",
+    "RX-04": "off own own off off",
+    "RX-05": "own own own own inherit",
+    "RX-06": "own own own own inherit",
+    "RX-07": "off own own own off",
+    "RX-08": "signal own own signal signal",
+    "RX-09": "off own own own off",
     "PHA-01": "off off own off off",
+    "PHA-02": "own own own own own",
+    "PHA-03": "off off own off off",
+    "REC-01": "own own own own own",
+    "REC-02": "off off own own off",
+    "REC-03": "off own own off own",
+    "REC-04": "own own own own inherit",
+    "SEC-01": "own own own inherit own",
+    "SEC-02": "own own own own inherit",
+    "SEC-03": "off off own own own",
+    "DIS-01": "off own own own own",
+    "FEE-01": "off off off own off",
+    "FEE-02": "off own own own own",
+    "INC-01": "off signal own own off",
+    "INC-02": "off own own off own",
+    "QLT-01": "off own own own off",
+    "QLT-02": "off signal off signal signal",
+    "QLT-03": "off own own off off",
+    "QLT-04": "off own own own own",
 }
 BIO = frozenset({"FINGERPRINT", "FACE", "IRIS", "VOICEPRINT"})
 ELECTRONIC = BIO | {"DIGITAL_CERT", "REAL_NAME_OTP"}
@@ -51,23 +108,11 @@ def test_a_rule_that_is_off_is_not_given(name: str) -> None:
     assert LIBRARY.books[name].rule("XYZ-99") is None
 
 
-def test_every_rule_that_is_coded_is_in_every_rulebook() -> None:
+def test_every_rulebook_has_the_sixty_rules() -> None:
+    assert len(MODES) == 60
     for name in RULEBOOKS:
-        assert {rule.id for rule in RULES} <= LIBRARY.books[name].rules.keys()
-
-
-@pytest.mark.parametrize("name", RULEBOOKS)
-def test_every_rule_that_is_on_cites_the_document_word_for_word(name: str) -> None:
-    code = {N: "CN", G: "GX", C: "CQ", S: "SC", Y: "YC"}[name]
-    for rule in RULES:
-        settings = LIBRARY.books[name].rule(rule.id)
-        if settings is None:
-            continue
-        assert settings.citations
-        for citation in settings.citations:
-            assert re.fullmatch(r"[A-Z]{2}(-A1)? \S+ 「.+」", citation), citation
-        if settings.mode is Mode.OWN:
-            assert any(citation.startswith(code) for citation in settings.citations)
+        assert LIBRARY.books[name].rules.keys() == MODES.keys()
+    assert {rule.id for rule in RULES} <= MODES.keys()
 
 
 def test_severities() -> None:
@@ -190,10 +235,127 @@ def test_switching_rules_on_and_off() -> None:
     assert book(Y, "lic05.enabled=true").rules["LIC-05"].mode is Mode.INHERIT
 
 
+def test_an_override_may_hold_in_one_rulebook() -> None:
+    library = Library.load(["guangxi.upl06.min_events=3", "yinchuan.ses01.enabled=false"])
+    found = {name: library.books[name].rules["UPL-06"].count("min_events") for name in RULEBOOKS}
+    assert found == {N: 50, G: 3, C: 50, S: 50, Y: 50}
+    assert [name for name in RULEBOOKS if library.books[name].rule("SES-01") is None] == [Y]
+
+
+def test_values_that_may_be_none() -> None:
+    assert book(G, "sec01.interval=none").rules["SEC-01"].period("interval") is None
+    assert book(N, "sec01.interval=6M").rules["SEC-01"].period("interval") == Period(6)
+    assert book(N, "rec03.emr_years=15").rules["REC-03"].count_or_none("emr_years") == 15
+    assert book(N, "rec03.emr_years=15Y").rules["REC-03"].count_or_none("emr_years") == 15
+    assert book(Y, "idv05.max_age=90d").rules["IDV-05"].millis_or_none("max_age") == 90 * DAY
+    staff_item = book(S, "dis01.staff_item=STAFF_E_LICENCE").rules["DIS-01"]
+    assert staff_item.text_or_none("staff_item") == "STAFF_E_LICENCE"
+    with pytest.raises(ParameterError):
+        LIBRARY.books[G].rules["IDV-01"].period("pre_max_age")
+
+
+@pytest.mark.parametrize("text", ["{}", "", "none", "[]"])
+def test_a_list_may_be_emptied(text: str) -> None:
+    assert (
+        book(G, f"lic06.required_documents={text}").rules["LIC-06"].listed("required_documents")
+        == ()
+    )
+
+
+def test_counts_of_days_and_months_take_their_unit() -> None:
+    assert book(G, "upl02.window_days=10d").rules["UPL-02"].count("window_days") == 10
+    assert book(G, "lic04.apply_months=2M").rules["LIC-04"].count("apply_months") == 2
+    assert book(G, "rx08.delivery_days=20").rules["RX-08"].millis("delivery_days") == 20 * DAY
+
+
+def test_an_interval_may_be_named_as_in_the_rules() -> None:
+    for override in ("qlt04.interval[DR_DRILL]=6M", "qlt04.dr_drill=6M"):
+        assert book(S, override).rules["QLT-04"].period("dr_drill") == Period(6)
+    assert book(S, "sichuan.qlt04.interval[dr_drill]=none").rules["QLT-04"].values["dr_drill"] == (
+        "none"
+    )
+
+
+def test_the_duty_of_a_reviewer_follows_that_of_the_department_unless_told() -> None:
+    assert book(C, "pha01.heartbeat_timeout=20m").rules["PHA-03"].millis("heartbeat_timeout") == (
+        20 * MINUTE
+    )
+    told = book(C, "pha01.heartbeat_timeout=20m", "pha03.heartbeat_timeout=5m").rules["PHA-03"]
+    assert told.millis("heartbeat_timeout") == 5 * MINUTE
+
+
+# -- clauses, severities and the life of a rule ----------------------------------------------------
+
+
+def test_clauses_and_severities_may_be_overridden() -> None:
+    settings = book(C, "lic04.clauses=a,b", "lic04.severity=minor").rules["LIC-04"]
+    assert [settings.judges(clause) for clause in ("a", "b", "c", None)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert {settings.severity(clause) for clause in ("a", None)} == {"minor"}
+    assert "clauses" not in settings.stated()
+    assert "severity" not in settings.stated()
+
+
+def test_a_rule_on_trial_is_judged_and_a_retired_one_is_not() -> None:
+    library = Library.load(["guangxi.lic05.status=shadow", "sichuan.lic05.status=retired"])
+    shadow, live = library.books[G].rule("LIC-05"), library.books[C].rule("LIC-05")
+    assert shadow is not None
+    assert shadow.shadow
+    assert live is not None
+    assert not live.shadow
+    assert library.books[S].rule("LIC-05") is None
+    assert library.books[S].rules["LIC-05"].millis("wind_down") == 30 * MINUTE
+    assert "status" not in shadow.stated()
+
+
+def test_every_rule_is_live_as_delivered() -> None:
+    for name in RULEBOOKS:
+        assert {s.status for s in LIBRARY.books[name].rules.values()} == {Status.LIVE}
+
+
+# -- files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"XYZ-01": {"mode": "own"}}, "unknown rule 'XYZ-01'"),
+        ({"LIC-04": {"aply_months": 3}}, "LIC-04 has no parameter ['aply_months']"),
+        ({"LIC-04": {"clauses": ["d"]}}, "LIC-04.clauses: ['d']"),
+        ({"LIC-04": {"signal_clauses": ["d"]}}, "LIC-04.signal_clauses: ['d']"),
+        ({"LIC-04": {"mode": "on"}}, "LIC-04.mode: ['on']"),
+        ({"LIC-04": {"status": "dead"}}, "LIC-04.status: ['dead']"),
+        ({"LIC-04": {"severity": {"": "major", "z": "minor"}}}, "LIC-04.severity of: ['z']"),
+        ({"SES-05": {"scope": "WEEK"}}, "SES-05.scope: ['WEEK']"),
+    ],
+)
+def test_a_rulebook_that_says_what_is_not_there_is_refused(
+    values: dict[str, dict[str, object]], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = rulebook._file
+    monkeypatch.setattr(rulebook, "_file", lambda name: values if name == "sichuan" else read(name))
+    with pytest.raises(ParameterError, match=re.escape(said)):
+        Library.load()
+
+
+# -- orders of overrides ---------------------------------------------------------------------------
+
+
 def test_the_last_override_counts() -> None:
     assert (
         book(G, "upl06.min_events=3", "upl06.min_events=4").rules["UPL-06"].count("min_events") == 4
     )
+
+
+def test_an_override_of_an_override_is_held_to_the_same_kind() -> None:
+    with pytest.raises(ParameterError, match="not a value of the right kind"):
+        book(G, "upl06.max_rate=2%", "upl06.max_rate=many")
+    with pytest.raises(ParameterError, match="expected a period"):
+        book(G, "sec01.interval=none", "sec01.interval=often")
 
 
 def test_the_overlay_of_yinchuan_is_one_of_yinchuan() -> None:
@@ -225,6 +387,23 @@ def test_an_effective_date_can_be_taken_back() -> None:
         ("upl01.enabled=1", "expected true or false"),
         ("rulebook.effective_from=soon", "not a value of the right kind"),
         ("rulebook.effective_from=2026-02-30", "not a value of the right kind"),
+        ("sec01.interval=365d", "expected a period"),
+        ("idv05.max_age=1Y", "expected a duration"),
+        ("rec03.emr_years=for ever", "not a value of the right kind"),
+        ("upl02.window_days=1w", "not a value of the right kind"),
+        ("idv01.pre_max_age=none", "expected a duration"),
+        ("idv01.signal_clauses=a", "unknown parameter 'idv01.signal_clauses'"),
+        ("lic04.clauses=a,z", "LIC-04.clauses: ['z']; allowed are a, b, c"),
+        ("lic04.clauses={}", "LIC-04.clauses: none"),
+        ("stf03.clauses=a", "STF-03.clauses: ['a']"),
+        ("lic04.status=asleep", "LIC-04.status: ['asleep']; allowed are shadow, live, retired"),
+        ("lic04.severity=grave", "LIC-04.severity: ['grave']"),
+        ("lic06.required_documents=EMERGENCY", "LIC-06.required_documents: ['EMERGENCY']"),
+        ("dis01.staff_item=LICENCE", "DIS-01.staff_item: ['LICENCE']"),
+        ("stf02.multi_site_allowed=maybe", "STF-02.multi_site_allowed: ['maybe']"),
+        ("qlt04.interval[fire_drill]=1Y", "unknown parameter 'qlt04.fire_drill'"),
+        ("guangxi.idv01.pre_max_agee=15m", "did you mean idv01.pre_max_age?"),
+        ("hunan.idv01.pre_max_age=15m", "unknown parameter 'hunan.idv01.pre_max_age'"),
     ],
 )
 def test_a_wrong_override_is_refused_with_a_hint(override: str, said: str) -> None:
@@ -241,6 +420,7 @@ def test_a_wrong_override_is_refused_with_a_hint(override: str, said: str) -> No
         "upl06.slide=0s",
         "upl06.window=90m",
         "upl06.min_events=-1",
+        "upl06.max_rate=-1%",
         "idv01.scope=WEEKLY",
         "idv01.methods=FACES",
         "pha01.business_time=ALWAYS",
