@@ -57,6 +57,7 @@ dashboards: $(READY)  ## Rebuild the Grafana boards (dashboards/json)
 
 docs: $(READY)  ## Rebuild what is generated in docs/
 	@$(RUN) schemas.settings --docs
+	@$(RUN) streams.rule_docs
 
 # --resolver and hashes are the same on every machine; no option, host or path is written down.
 COMPILE = env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/python -m piptools \

@@ -41,6 +41,13 @@ COMMANDS: dict[str, Lazy] = {
     "sink": Lazy("sinks.cli:sink", "Run one sink: ClickHouse or webhooks."),
     "migrate": Lazy("sinks.cli:migrate", "Bring the ClickHouse schema up to date."),
     "topics": Lazy("streams.admin:topics", "Create the topics, or compare them with the contract."),
+    "rules": Lazy("streams.rules_cli:rules", "Show the rules, and what becomes of every article."),
+    "score": Lazy(
+        "streams.score:command", "Hold findings against the truth: precision and recall."
+    ),
+    "reference": Lazy(
+        "streams.reference_cli:reference", "Install the lists of drugs, departments, ICD-10, days."
+    ),
     "boards": Lazy("dashboards.cli:boards", "Build, push or preview the Grafana boards."),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import ROOT
 
-GENERATORS = ["schemas.settings", "schemas.build", "dashboards.build"]
+GENERATORS = ["schemas.settings", "schemas.build", "streams.rule_docs", "dashboards.build"]
 
 
 @pytest.mark.parametrize("module", GENERATORS)
