@@ -1,7 +1,8 @@
 """Names, keys and settings of the topics, and how a tick is told from an event.
 
 Key of every topic is the institution_id in UTF-8, but for alerts and dead webhooks, keyed by
-finding_id. Events are stamped by the broker (LogAppendTime): `received_at` is the record's
+finding_id, and for the workers' own `practice`, keyed by the person or host several institutions
+share. Events are stamped by the broker (LogAppendTime): `received_at` is the record's
 timestamp, never the hospital's word (RULES 1.5).
 
 A tick is a record in the events topic itself with a null value and the header `ih-tick`. It moves
@@ -39,6 +40,7 @@ class Topics:
     aggregates: Topic
     rejects: Topic
     receipts: Topic
+    practice: Topic
     dead_webhooks: Topic
 
     @classmethod
@@ -68,6 +70,7 @@ class Topics:
                 max_message_bytes="3000000",
             ),
             receipts=topic("receipts", "institution_id", retention_ms=str(_WEEK_MS)),
+            practice=topic("practice", "staff_id or host_institution_id", retention_ms=month),
             dead_webhooks=topic("webhooks.dead", "finding_id", retention_ms=month),
         )
 
@@ -79,6 +82,7 @@ class Topics:
             self.aggregates,
             self.rejects,
             self.receipts,
+            self.practice,
             self.dead_webhooks,
         )
 

@@ -11,19 +11,22 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 import faust
-from faust.types import StreamT
+from faust.types import TP, StreamT
 
 from schemas.errors import IhwatchError
 from schemas.settings import Settings
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics
-from streams.cases.shelf import Load
+from streams.cases.shelf import Load, is_shared
+from streams.effects import Effect, Processed
 from streams.intake import Intake
 from streams.metrics import Metrics
 from streams.processing import Processor
+from streams.reference import ReferenceData
 from streams.rulebook import Library
+from streams.sharing import CLOCK_STEP, SharedProcessor, clock_effect
 from streams.supervisor import Supervisor
 from streams.transport import Batch, batch_topic, producer_barrier, publish, records
 from streams.transport_consumer import BatchConsumer
@@ -38,16 +41,19 @@ _MEASURE_EVERY = 5.0
 log = logging.getLogger(__name__)
 
 
-class Partitions:
+P = TypeVar("P", bound=Processor | SharedProcessor)
+
+
+class Partitions(Generic[P]):
     """The processors of the partitions assigned to this worker.
 
     A processor is taken out while it works, so one that failed is never used again, and a change of
     assignment makes all of them strangers.
     """
 
-    def __init__(self, build: Callable[[int], Processor]) -> None:
+    def __init__(self, build: Callable[[int], P]) -> None:
         self._build = build
-        self._ready: dict[int, Processor] = {}
+        self._ready: dict[int, P] = {}
         self._generation = 0
 
     def forget(self) -> None:
@@ -55,17 +61,17 @@ class Partitions:
         self._generation += 1
         self._ready.clear()
 
-    def take(self, partition: int) -> tuple[int, Processor]:
+    def take(self, partition: int) -> tuple[int, P]:
         """The partition's processor, built from its table if there is none at hand."""
         processor = self._ready.pop(partition, None) or self._build(partition)
         return self._generation, processor
 
-    def give_back(self, generation: int, processor: Processor) -> None:
+    def give_back(self, generation: int, processor: P) -> None:
         """Keep a processor whose batch was stored whole, unless the assignment has changed."""
         if generation == self._generation:
             self._ready[processor.partition] = processor
 
-    def get(self, partition: int) -> Processor | None:
+    def get(self, partition: int) -> P | None:
         return self._ready.get(partition)
 
 
@@ -83,6 +89,7 @@ class Shell:
         library: Library,
         candidates: dict[str, str],
         metrics: Metrics,
+        reference: ReferenceData,
     ) -> None:
         self.app = app
         self.topics = Topics.named(settings.topic_prefix)
@@ -91,15 +98,21 @@ class Shell:
         self._intake = intake
         self._library = library
         self._candidates = candidates
+        self._broker_clock = settings.clock == "log-append"
         self._tick_after = settings.tick_interval_ms / 1_000
-        self._last_record: dict[int, tuple[float, int]] = {}
+        self._reference = reference
+        self._last_record: dict[TP, tuple[float, int]] = {}
+        self._passed_on: dict[int, int] = {}
         self.table: CaseTable = case_table(app, CASES)
-        self.partitions = Partitions(self._processor)
+        self.partitions: Partitions[Processor] = Partitions(self._processor)
+        self.shared: Partitions[SharedProcessor] = Partitions(self._shared_processor)
 
     def declare(self, ticks: bool) -> None:
         """Declare agent and timers; ``ticks`` keeps the clock of idle partitions moving."""
         events = batch_topic(self.app, self.topics.events.name)
         self.app.agent(events, name="supervise", concurrency=1)(self.supervise)
+        practice = batch_topic(self.app, self.topics.practice.name)
+        self.app.agent(practice, name="share", concurrency=1)(self.share)
         self.app.on_partitions_revoked.connect(self._reassigned, weak=False)
         self.app.on_partitions_assigned.connect(self._reassigned, weak=False)
         self.app.timer(_MEASURE_EVERY)(self.measure)
@@ -109,59 +122,104 @@ class Shell:
     @property
     def clocks(self) -> dict[int, int]:
         """The platform clock of each partition processed since it was assigned (epoch ms)."""
-        return {partition: clock for partition, (_, clock) in self._last_record.items()}
+        events = self.topics.events.name
+        return {tp.partition: c for tp, (_, c) in self._last_record.items() if tp.topic == events}
 
     async def supervise(self, stream: StreamT[Any]) -> None:
         """Process batches one after the other; a batch that cannot be finished ends the worker."""
         async for value in stream:
             await self.process(records(value))
 
+    async def share(self, stream: StreamT[Any]) -> None:
+        """The same for what institutions share."""
+        async for value in stream:
+            await self.process_shared(records(value))
+
     async def process(self, batch: Batch) -> None:
-        """Process one batch of one partition to its end."""
+        """Process one batch of one partition of events to its end."""
         started = time.monotonic()
         generation, processor = self.partitions.take(batch.partition)
+        processed = await self._finish(processor, batch)
+        self.partitions.give_back(generation, processor)
+        clock = processor.supervisor.clock
+        self._last_record[TP(self.topics.events.name, batch.partition)] = (time.monotonic(), clock)
+        self.metrics.batch(batch.partition, len(batch), processed, clock, started)
+        await asyncio.sleep(0)
+
+    async def process_shared(self, batch: Batch) -> None:
+        """Process one batch of one partition of shared facts to its end."""
+        generation, processor = self.shared.take(batch.partition)
+        processed = await self._finish(processor, batch)
+        self.shared.give_back(generation, processor)
+        clock = processor.supervisor.clock
+        self._last_record[TP(self.topics.practice.name, batch.partition)] = (
+            time.monotonic(),
+            clock,
+        )
+        self.metrics.published(processed)
+        await asyncio.sleep(0)
+
+    async def _finish(self, processor: Processor | SharedProcessor, batch: Batch) -> Processed:
+        """Judge a batch, publish, store, and only then let its offset move."""
         try:
             processed = processor.process(batch)
         except IhwatchError as fault:
             self.fault = fault
             log.critical("the worker stops", extra={"fault": str(fault)})
             raise
-        for effect in processed.effects:
-            await publish(self.app, effect.topic, key=effect.key, value=effect.value)
+        for effect in (*processed.effects, *self._clock_passed_on(processor)):
+            await publish(
+                self.app,
+                effect.topic,
+                key=effect.key,
+                value=effect.value,
+                partition=effect.partition,
+            )
         await producer_barrier(self.app)
         for key, value in processed.saves.items():
             self.table[key.encode()] = value
         batch.done()
-        self.partitions.give_back(generation, processor)
-        self._last_record[batch.partition] = (time.monotonic(), processor.supervisor.clock)
-        clock = processor.supervisor.clock
-        self.metrics.batch(batch.partition, len(batch), processed, clock, started)
-        await asyncio.sleep(0)
+        return processed
+
+    def _clock_passed_on(self, processor: Processor | SharedProcessor) -> list[Effect]:
+        """A simulated clock for the shared facts, which no broker stamps with it."""
+        clock, partition = processor.supervisor.clock, processor.partition
+        if self._broker_clock or isinstance(processor, SharedProcessor):
+            return []
+        if clock - self._passed_on.get(partition, 0) < CLOCK_STEP:
+            return []
+        self._passed_on[partition] = clock
+        return [clock_effect(self.topics, clock, partition)]
 
     async def measure(self) -> None:
         """Report how far behind each partition is, and for how long nothing has moved."""
         for tp, lag in cast(BatchConsumer, self.app.consumer).lags().items():
-            self.metrics.lag(tp.partition, lag.records, lag.seconds)
+            if tp.topic == self.topics.events.name:
+                self.metrics.lag(tp.partition, lag.records, lag.seconds)
 
     async def tick(self) -> None:
         """Move the clock of partitions on which nothing arrives but something falls due."""
         now = time.monotonic()
+        ticked = (self.topics.events.name, self.topics.practice.name)
         for tp in self.app.consumer.assignment():
-            if tp.topic != self.topics.events.name or not self._wants_tick(tp.partition, now):
+            if tp.topic not in ticked or not self._wants_tick(tp, now):
                 continue
-            self._last_record[tp.partition] = (now, self._last_record.get(tp.partition, (0, 0))[1])
+            self._last_record[tp] = (now, self._last_record.get(tp, (0, 0))[1])
             await publish(
                 self.app,
-                self.topics.events.name,
+                tp.topic,
                 key=b"",  # aiokafka wants a key where there is no value
                 value=None,
                 headers=[(TICK_HEADER, TICK_VALUE)],
                 partition=tp.partition,
             )
 
-    def _wants_tick(self, partition: int, now: float) -> bool:
-        seen = self._last_record.get(partition)
-        processor = self.partitions.get(partition)
+    def _wants_tick(self, tp: TP, now: float) -> bool:
+        seen = self._last_record.get(tp)
+        shared = tp.topic == self.topics.practice.name
+        processor: Processor | SharedProcessor | None = (
+            self.shared.get(tp.partition) if shared else self.partitions.get(tp.partition)
+        )
         if seen is None:
             return True
         idle = now - seen[0]
@@ -172,14 +230,30 @@ class Shell:
         return due is not None and due <= clock + idle * 1_000 + 1
 
     def _processor(self, partition: int) -> Processor:
+        return Processor(partition, self.topics, self._intake, self._supervisor(partition, False))
+
+    def _shared_processor(self, partition: int) -> SharedProcessor:
+        return SharedProcessor(partition, self.topics, self._supervisor(partition, True))
+
+    def _supervisor(self, partition: int, shared: bool) -> Supervisor:
+        """A supervisor that takes up its case files where the table has them."""
         supervisor = Supervisor(
-            self._library, self._candidates, load=self._load(), limit=DECODED_LIMIT
+            self._library,
+            self._candidates,
+            load=self._load(),
+            limit=DECODED_LIMIT,
+            reference=self._reference,
+            alone=False,
         )
         started = time.monotonic()
-        supervisor.restore((k.decode(), v) for k, v in self.table.items_of(partition))
+        stored = ((key.decode(), value) for key, value in self.table.items_of(partition))
+        supervisor.restore((key, value) for key, value in stored if is_shared(key) is shared)
         seconds = round(time.monotonic() - started, 3)
-        log.info("partition taken up", extra={"partition": partition, "seconds": seconds})
-        return Processor(partition, self.topics, self._intake, supervisor)
+        log.info(
+            "partition taken up",
+            extra={"partition": partition, "shared": shared, "seconds": seconds},
+        )
+        return supervisor
 
     def _load(self) -> Load:
         def load(key: str) -> bytes | None:
@@ -189,5 +263,7 @@ class Shell:
 
     async def _reassigned(self, *_: Any, **__: Any) -> None:
         self.partitions.forget()
+        self.shared.forget()
         self._last_record.clear()
+        self._passed_on.clear()
         self.metrics.reassigned()

@@ -22,6 +22,7 @@ from schemas.topics import Topics
 from streams.agents import Shell
 from streams.intake import Intake
 from streams.metrics import Metrics
+from streams.reference import ReferenceData
 from streams.rulebook import Library
 from streams.transport import app_options, install
 
@@ -74,7 +75,7 @@ def build(
     options["producer_max_request_size"] = MAX_REJECT_BYTES
     app = faust.App(**options, web_enabled=web)
     topics = Topics.named(settings.topic_prefix)
-    install(app, [topics.events.name])
+    install(app, [topics.events.name, topics.practice.name])
     shell = Shell(
         app,
         settings,
@@ -82,6 +83,7 @@ def build(
         Library.load(settings.overrides),
         {name: i.rulebook for name, i in directory.institutions.items()},
         Metrics(CollectorRegistry()),
+        ReferenceData.load(settings.reference_dir),
     )
     broker_clock = settings.clock == "log-append"
     shell.declare(ticks=broker_clock)

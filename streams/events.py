@@ -8,9 +8,22 @@ reads (RULES 2.1, GX 31 「最少可用原则」).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
+
+from schemas.catalogue import EVENT_TYPES
+
+_BITS = {event_type: 1 << position for position, event_type in enumerate(EVENT_TYPES)}
+_FACT = 1 << len(EVENT_TYPES)
+ANY = (_FACT << 1) - 1
+"""The mask of everything that can be received or told."""
+
+
+def mask_of(event_type: str) -> int:
+    """The bit of an event type; what is no event is a fact told by another case file."""
+    return _BITS.get(event_type, _FACT)
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -76,6 +89,11 @@ def evidence_of(event: Event, fields: tuple[str, ...]) -> Evidence:
         body["revision"],
         body["supersedes_event_id"],
     )
+
+
+def digest_of(event: Event) -> bytes:
+    """A short hash of what an event says, equal for equal contents."""
+    return blake2b(msgspec.msgpack.encode(event.body), digest_size=8).digest()
 
 
 def newest_first(evidence: Evidence) -> tuple[int, int, str]:

@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from streams.rulebook import RuleSettings
+from streams.timeline import format_instant
 
 
 class State(StrEnum):
@@ -38,6 +39,7 @@ class Flag(StrEnum):
     CORRECTED = "corrected"
     DISPUTED = "disputed"
     FEED_GAP = "feed_gap"
+    STOPPED_BY_REVIEW = "stopped_by_review"
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -45,7 +47,11 @@ class Verdict(msgspec.Struct, frozen=True):
 
     ``state`` is SUSPECTED, CONFIRMED, or RESOLVED for an established violation that has ended.
     ``start``/``end`` bound the violation in event time; ``due`` is the instant D by which a missing
-    act had to happen, against which gaps of the feed are held (1.6.3).
+    act had to happen, against which gaps of the feed are held (1.6.3). ``lawful_until`` is for hard
+    contradictions: evidence received before it undoes the finding without being late (1.6.1); ``flags``
+    say what a human must know besides; ``graded`` names the severity where it does not go by the
+    clause. A later, separate violation of an ``episodic`` subject is a finding of its own, named after the
+    subject and its start. ``institution_id`` is given where several institutions share a case file.
     """
 
     subject_type: str
@@ -57,10 +63,15 @@ class Verdict(msgspec.Struct, frozen=True):
     evidence: tuple[str, ...] = ()
     facts: dict[str, str] = {}
     due: int | None = None
+    flags: frozenset[Flag] = frozenset()
+    graded: str | None = None
+    lawful_until: int = 0
+    episodic: bool = False
+    institution_id: str | None = None
 
-    @property
-    def key(self) -> tuple[str | None, str]:
-        return self.clause, self.subject_id
+
+Key = tuple[str, str | None, str, str, str]
+"""Rule, clause, type and id of the subject, institution: what tells findings apart (1.6.7)."""
 
 
 class Step(msgspec.Struct, array_like=True, frozen=True):
@@ -89,17 +100,16 @@ class Finding(msgspec.Struct, array_like=True):
     citations: list[str]
     flags: list[str]
     history: list[Step]
+    lawful_until: int = 0
 
     @property
     def id(self) -> str:
         """Hash of the identity: equal for the same violation in every run and replay."""
-        identity = (self.rule_id, self.institution_id, self.subject_type, self.subject_id)
-        parts = (*identity, self.clause or "")
-        return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
+        return finding_id(self.key)
 
     @property
-    def key(self) -> tuple[str, str | None, str]:
-        return self.rule_id, self.clause, self.subject_id
+    def key(self) -> Key:
+        return self.rule_id, self.clause, self.subject_type, self.subject_id, self.institution_id
 
     def content(self) -> tuple[object, ...]:
         """All that readers see but version and history; two equal contents need no publication."""
@@ -113,6 +123,13 @@ class Finding(msgspec.Struct, array_like=True):
             tuple(sorted(self.params.items())),
             tuple(self.flags),
         )
+
+
+def finding_id(key: Key) -> str:
+    """The id of the finding of an identity."""
+    rule_id, clause, subject_type, subject_id, institution_id = key
+    parts = (rule_id, institution_id, subject_type, subject_id, clause or "")
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -149,7 +166,7 @@ def path(current: State | None, target: State | None) -> tuple[State, ...]:
 
 
 def open_finding(
-    verdict: Verdict, settings: RuleSettings, rulebook: str, institution_id: str
+    verdict: Verdict, settings: RuleSettings, rulebook: str, institution_id: str, subject_id: str = ""
 ) -> Finding:
     """A finding not yet in any state, for the first verdict about its subject."""
     return Finding(
@@ -158,8 +175,8 @@ def open_finding(
         rulebook=rulebook,
         institution_id=institution_id,
         subject_type=verdict.subject_type,
-        subject_id=verdict.subject_id,
-        severity=settings.severity(verdict.clause),
+        subject_id=subject_id or verdict.subject_id,
+        severity=settings.severity(verdict.graded or verdict.clause),
         state=State.SUSPECTED,
         version=0,
         start=None,
@@ -175,8 +192,10 @@ def open_finding(
 def restate(finding: Finding, verdict: Verdict, settings: RuleSettings, rulebook: str) -> None:
     """Bring the facts of a finding up to the verdict; its states are not touched."""
     finding.rulebook = rulebook
-    finding.severity = settings.severity(verdict.clause)
+    finding.severity = settings.severity(verdict.graded or verdict.clause)
     finding.citations = list(settings.citations)
     finding.start, finding.end = verdict.start, verdict.end
+    finding.lawful_until = verdict.lawful_until
     finding.evidence = list(verdict.evidence[:SHOWN_EVIDENCE])
-    finding.params = settings.stated() | verdict.facts
+    due = {} if verdict.due is None else {"due": format_instant(verdict.due)}
+    finding.params = settings.stated() | due | verdict.facts

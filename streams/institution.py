@@ -8,15 +8,18 @@ case files judged anew from their beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from schemas.catalogue import UploadClass, upload_class
-from streams.cases import ledger, roster
+from streams.cases import accuracy, roster
 from streams.cases.base import CaseFile
+from streams.cases.feeds import COUNTED, MANIFEST, Manifest, Silence, day_of_use
 from streams.cases.session import REMOTE_MEDICINE
-from streams.cases.shelf import Name, RosterFile, Shelf
+from streams.cases.shelf import Name, RosterFile, Shelf, topics_of
 from streams.cases.uploads import (
     Lateness,
     Receipt,
@@ -27,22 +30,22 @@ from streams.cases.uploads import (
     slot_end,
     slot_of,
 )
-from streams.checks import fields_read
+from streams.checks import KEPT
+from streams.checks.base import Fact
 from streams.checks.uploads import latency_basis
-from streams.events import Event, Evidence, evidence_of
+from streams.doubts import CONTEST, Doubts
+from streams.events import ANY, Event, Evidence, digest_of, evidence_of, mask_of
+from streams.findings import OPEN
+from streams.judging import Bench
+from streams.places import Place, begins, places
 from streams.records import RosterDays
+from streams.reference import ReferenceData
 from streams.rulebook import Library
 from streams.timeline import HOUR, day_of
 
-_SESSION_FIELDS = fields_read("session")
-_CHECK_FIELDS = _SESSION_FIELDS["DoctorIdentityVerified"]
 _KEPT_ENROLMENTS = 3
-_DEPENDS = {
-    "roster": ("ledger", "duty", "session"),
-    "session": ("ledger",),
-    "lateness": ("ledger",),
-}
-_SCANNED = ("session", "duty", "logins", "enrolments", "ledger", "lateness")
+_FIELDS: Mapping[str, tuple[str, ...]] = KEPT
+_NEVER_REPLAYED = 1 << 62
 
 
 class Institution:
@@ -54,11 +57,13 @@ class Institution:
         candidate: str,
         library: Library,
         shelf: Shelf,
-        days: RosterDays,
+        bench: Bench,
+        reference: ReferenceData,
     ) -> None:
         self.id = institution_id
         self.candidate = candidate
         self._shelf = shelf
+        self._bench = bench
         books = library.candidates(candidate)
         enabled = [book.rule("IDV-01") for book in books]
         scopes = {s.text("scope") for s in enabled if s is not None}
@@ -66,7 +71,6 @@ class Institution:
         self._keeps_logins = "LOGIN" in scopes or signed
         self._keeps_enrolments = "ENROLMENT" in scopes
         self._keeps_roster = any(book.rule("PHA-01") for book in books)
-        self._form_matters = candidate in ("chongqing", "yinchuan")
         self._telemedicine = candidate == "yinchuan" and not books[0].overlay
         late = [book.rules["UPL-01"].millis("max_latency") for book in books]
         self._shortest_late = min(late)
@@ -75,7 +79,8 @@ class Institution:
         self._confirm_after = times.clinical + times.grace
         self._slide = books[0].rules["UPL-06"].millis("slide")
         self._superseded: dict[str, list[Evidence]] | None = None
-        self._days = days
+        self._days: RosterDays = bench.roster_days(institution_id)
+        self._doubts = Doubts(books, reference)
         self._heartbeat = books[0].rules["PHA-01"].millis("heartbeat_timeout")
         self._correction_window = times.correction
         self._offset = -1
@@ -85,16 +90,21 @@ class Institution:
         occurred_at, received_at = event.occurred_at, event.received_at
         self._offset = event.offset
         lateness = self._open("lateness", str(shard_of(occurred_at)), Lateness)
-        mark = _mark(event.id)
+        mark, digest = _mark(event.id), digest_of(event)
         prior = lateness.seen.get(mark)
         if prior is not None and prior.offset != event.offset:
+            if prior.digest != digest:
+                later = max(received_at, prior.received_at)
+                second = accuracy.Use(event.id, event.offset, later, occurred_at)
+                self._contest(second, accuracy.CHANGED, event.id, event)
             if prior.received_at <= received_at:
                 return False
-            self._count(event, prior.received_at, sign=-1)
-        lateness.seen[mark] = Receipt(event.offset, received_at, occurred_at)
-        self._sequence(event, clock)
+            self._take_back(event, prior.received_at)
+        lateness.seen[mark] = Receipt(event.offset, received_at, occurred_at, digest)
+        if not self._sequence(event, clock):
+            return False
         self._count(event, received_at)
-        self._fold(event, clock)
+        self._fold(event)
         return True
 
     def _open(self, kind: str, case_id: str, expected: type[Any]) -> Any:
@@ -120,163 +130,269 @@ class Institution:
         if sign < 0 or not window.wake or window.wake > slot_end(number, self._slide):
             self._touch((self.id, "window", ""), window, received_at)
 
-    def _sequence(self, event: Event, clock: int) -> None:
+    def _take_back(self, event: Event, received_at: int) -> None:
+        """Count no more a receipt before which another came to light."""
+        self._count(event, received_at, sign=-1)
+        stream_id = event.body["stream_id"]
+        if stream_id is not None and event.body["stream_seq"] is not None:
+            earlier = msgspec.structs.replace(event, received_at=received_at)
+            self._reconcile(earlier, stream_id, sign=-1)
+
+    def _sequence(self, event: Event, clock: int) -> bool:
+        """Follow the numbers of the event's stream; False for a resend of an event known."""
         body = event.body
-        if body["stream_id"] is None or body["stream_seq"] is None:
-            return
-        stream = self._open("stream", body["stream_id"], Stream)
-        known = len(stream.runs)
-        stream.receive(body["stream_seq"], event.occurred_at, event.received_at)
-        if event.type == "DailyManifestPublished" and body["last_seq"] is not None:
-            stream.expect(body["last_seq"], event.occurred_at, event.received_at)
-        if len(stream.runs) != known:
+        self._hear(event.received_at, clock)
+        stream_id, number = body["stream_id"], body["stream_seq"]
+        if stream_id is None or number is None:
+            return True
+        if not self._bears(event, stream_id, number):
+            return False
+        stream = self._open("stream", stream_id, Stream)
+        runs = len(stream.runs)
+        changed = stream.receive(number, event.occurred_at, event.received_at)
+        day = day_of_use(event.type, body, event.received_at)
+        if event.type == MANIFEST:
+            if body["last_seq"] is not None:
+                known = len(stream.runs)
+                stream.expect(body["last_seq"], event.occurred_at, event.received_at)
+                changed |= len(stream.runs) > known
+            if event.received_at < stream.manifests.get(day, event.received_at + 1):
+                stream.manifests[day] = event.received_at
+                changed = True
+        if not stream.begun:
+            self._listen(event.received_at)  # silence is judged from the first event of a stream
+        changed |= stream.use(day, event.received_at)
+        if len(stream.runs) != runs:
             stream.forget(clock, self._confirm_after)  # what is not judged yet needs its runs
             window = self._open("window", "", Window)
             if not window.wake:
                 self._touch((self.id, "window", ""), window, event.received_at)
+        if changed:
+            self._touch((self.id, "stream", stream_id), stream, event.received_at)
+        self._reconcile(event, stream_id)
+        return True
+
+    def _bears(self, event: Event, stream_id: str, number: int) -> bool:
+        """Whether the event is new under its number; two under one number are doubted (UPL-05)."""
+        case = self._open("sequence", accuracy.shard_id(stream_id, number), accuracy.Sequence)
+        mine = accuracy.Use(event.id, event.offset, event.received_at, event.occurred_at)
+        clash = case.bear(number, mine)
+        if clash is not None:
+            second, other, cause = clash
+            self._contest(second, cause, other, event if second is mine else None)
+        return clash is None or clash.cause != accuracy.CHANGED
+
+    def _reconcile(self, event: Event, stream_id: str, sign: int = 1) -> None:
+        """Count a clinical event for the manifest of its stream and day, or take it back."""
+        if event.body["revision"] or event.type not in COUNTED:
+            return
+        if not self._bench.judges("manifest", self.candidate):
+            return
+        day = day_of(event.occurred_at)
+        name = (self.id, "manifest", f"{stream_id}/{day}")
+        case = self._open(name[1], name[2], Manifest)
+        if self._replayed(case):
+            return
+        if sign < 0:
+            case.discount(event.type, event.received_at, day)
+            return
+        case.count(event.type, event.received_at, day)
+        if case.evidence:  # without a manifest there is nothing to compare
+            self._touch(name, case, event.received_at)
+
+    def _hear(self, received_at: int, clock: int) -> None:
+        """Note that something was received at all."""
+        if self._bench.judges("silence", self.candidate):
+            case = self._open("silence", "", Silence)
+            if not self._replayed(case):
+                case.hear(received_at, clock)
+                if any(finding.state in OPEN for finding in case.findings):
+                    self._touch((self.id, "silence", ""), case, received_at)
+
+    def _listen(self, received_at: int) -> None:
+        """Have silence judged from a receipt on."""
+        if self._bench.judges("silence", self.candidate):
+            case = self._open("silence", "", Silence)
+            self._touch((self.id, "silence", ""), case, received_at)
 
     # -- evidence --------------------------------------------------------------------------------
 
-    def _fold(self, event: Event, clock: int) -> None:
-        for kind, case_id, fields in self._places(event):
-            name = (self.id, kind, case_id)
-            case = self._shelf.open(name)
-            item = evidence_of(event, fields)
-            # Known already when it comes again after a crash; others may not know of it yet.
-            case.fold(item)
-            if kind == "enrolments":
-                _keep_earliest(case)
-            self._concern(name, case, item, clock)
-        self._link_corrections(event)
-
-    def _places(self, event: Event) -> Iterable[tuple[str, str, tuple[str, ...]]]:
-        """Every case file the event is evidence for, with the fields kept there."""
-        body, kind = event.body, event.type
-        session_id = body.get("session_id")
-        if session_id is not None and kind in _SESSION_FIELDS:
-            yield "session", session_id, _SESSION_FIELDS[kind]
-        if kind in ledger.FIELDS:
-            entity = ledger.entity_of(kind, body.get("staff_id"))
-            if entity is not None:
-                yield "ledger", entity, ledger.FIELDS[kind]
-        if kind == "DoctorIdentityVerified" and body["result"] == "PASS":
-            if self._keeps_logins:
-                yield "logins", f"{body['staff_id']}/{day_of(body['occurred_at'])}", _CHECK_FIELDS
-            if self._keeps_enrolments and body["matched_staff_id"] == body["staff_id"]:
-                yield "enrolments", body["staff_id"], _CHECK_FIELDS
-        reviewing = kind in roster.DUTY_FIELDS and body.get("duty_kind") in (None, "RX_REVIEW")
-        if self._keeps_roster and reviewing:
-            yield "duty", str(body["occurred_at"] // HOUR), roster.DUTY_FIELDS[kind]
+    def _fold(self, event: Event) -> None:
+        item = evidence_of(event, _FIELDS.get(event.type, ()))
+        doubt = self._doubts.about(event)
+        for place in self._places(event):
+            if doubt is None or place[0] != "event":
+                self._put(place, item)
+        if doubt is not None:
+            self._doubt(event, item)
+        for kind, case_id in begins(event.type, event.body):
+            self._begin((self.id, kind, case_id), item)
+        body = event.body
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
         if event.received_at - basis > self._shortest_late and self._judged_for_lateness(event):
-            yield "lateness", str(shard_of(body["occurred_at"])), ("recorded_at",)
+            shard = str(shard_of(body["occurred_at"]))
+            self._put(("lateness", shard), evidence_of(event, ("recorded_at",)))
+        self._link_corrections(event)
+
+    def _put(self, place: Place, item: Evidence) -> None:
+        name = (self.id, *place)
+        # Known already when it comes again after a crash; others may not know of it yet.
+        case = self._shelf.fold(name, item)
+        if item.supersedes is not None:
+            case.replaced.pop(item.supersedes, None)  # what replaces it lies here
+        if place[0] == "enrolments":
+            _keep_earliest(case)
+        self._concern(name, case, item)
+
+    def _places(self, event: Event) -> Iterable[Place]:
+        """Every case file the event is evidence for."""
+        body, kind = event.body, event.type
+        for place in places(kind, body):
+            if place[0] not in _ONLY_JUDGED or self._bench.judges(place[0], self.candidate):
+                yield place
+        if kind == "DoctorIdentityVerified" and body["result"] == "PASS":
+            if self._keeps_logins:
+                yield "logins", f"{body['staff_id']}/{day_of(body['occurred_at'])}"
+            if self._keeps_enrolments and body["matched_staff_id"] == body["staff_id"]:
+                yield "enrolments", body["staff_id"]
+        reviewing = kind in roster.DUTY_FIELDS and body.get("duty_kind") in (None, "RX_REVIEW")
+        if self._keeps_roster and reviewing:
+            yield "duty", str(body["occurred_at"] // HOUR)
+        if kind == MANIFEST and body["stream_id"] is not None:
+            yield "manifest", f"{body['stream_id']}/{body['business_date']}"
 
     def _judged_for_lateness(self, event: Event) -> bool:
         """Clinical data but manifests (UPL-04) and, out of scope, telemedicine (RULES 1.2)."""
         return (
             upload_class(event.type) is UploadClass.CLINICAL
-            and event.type != "DailyManifestPublished"
+            and event.type != MANIFEST
             and (self._telemedicine or event.body.get("service_kind") != REMOTE_MEDICINE)
         )
 
-    def _concern(self, name: Name, case: CaseFile, item: Evidence, clock: int) -> None:
+    def _doubt(self, event: Event, item: Evidence) -> None:
+        """Have an event judged by itself (UPL-02, UPL-05), with what only the platform knows."""
+        body = {**item.body, "doubted": True, "signature_valid": event.signature_valid}
+        self._put(("event", event.id), msgspec.structs.replace(item, body=body))
+
+    def _contest(
+        self, second: accuracy.Use, cause: str, other: str, event: Event | None = None
+    ) -> None:
+        """Have an event judged that contradicts one received before it (UPL-05, clause c)."""
+        item = Evidence(
+            second.event_id,
+            CONTEST,
+            second.occurred_at,
+            second.received_at,
+            {"cause": cause, "other_event_id": other},
+        )
+        if event is not None:
+            item.revision = event.body["revision"]
+            item.supersedes = event.body["supersedes_event_id"]
+        self._put(("event", f"{second.event_id}/{cause}"), item)
+
+    def _begin(self, name: Name, item: Evidence) -> None:
+        """Have a case file without evidence of its own judged from the first event that asks it."""
+        if not self._bench.judges(name[1], self.candidate):
+            return
+        case = self._shelf.find(name)
+        if case is None or item.r < case.began:
+            case = self._shelf.open(name)
+            self._touch(name, case, item.r)
+            case.began = item.r
+
+    def _concern(self, name: Name, case: CaseFile, item: Evidence, mask: int = 0) -> None:
         """Have every case file judged again that this evidence can change."""
         kind, case_id = name[1], name[2]
-        if kind in ("session", "lateness"):
-            if kind == "session" and item.type == "SessionOpened" and not self._replayed(case):
-                self._watch_doctor(name, case, str(item["doctor_id"]))
-            if item.r <= clock and not self._replayed(case):
-                # What it depends on may have been received later, and have come before it.
-                later = [r for r in self.receipts(name, case) if r > case.settled]
-                case.pending = sorted({*case.pending, *later})
-            self._touch(name, case, item.r)
-            if self._keeps_roster and item.type in ("SessionOpened", "SessionClosed"):
-                reach = self._days.reaches_beyond(case_id, item.r)
-                if reach is not None:
-                    self._days.changed(*reach)
-                    self._touch_roster(item)
-        elif kind in ("logins", "enrolments"):
-            staff_id = str(item["staff_id"])
-            if item.supersedes is not None or item.r <= clock:
-                self._touch_sessions(item.r, staff_id)
-            for watcher in self._shelf.watchers(self.id, f"{kind}/{staff_id}"):
-                self._touch(watcher, self._shelf.open(watcher), item.r)
-        elif kind == "ledger":
-            if self._keeps_roster:
-                self._days.clear()
+        mask = mask or mask_of(item.type)
+        if kind not in _PURE:
+            self._touch(name, case, item.r, mask)
+        instant = None if item.supersedes is not None else item.t
+        for topic in topics_of(kind, case_id):
+            for watcher in self._shelf.watchers(name[0], topic, instant):
+                if watcher != name:
+                    self._touch(watcher, self._shelf.open(watcher), item.r, mask)
+        if not self._keeps_roster:
+            return
+        if kind == "session" and item.type in ("SessionOpened", "SessionClosed"):
+            reach = self._days.reaches_beyond(case_id, item.r)
+            if reach is not None:
+                self._days.changed(*reach)
                 self._touch_roster(item)
-            if case_id == "institution" and self._form_matters and _own_doctors(case):
-                self._touch_sessions(item.r)
-                self._touch_late(item.r)
+        elif kind == "ledger" and case_id in _OF_ROSTER or case_id.startswith("staff/"):
+            self._days.clear()
+            self._touch_roster(item)
         elif kind == "duty":
             longest = 0 if item.get("phase") == "HEARTBEAT" else roster.LONGEST_SHIFT
             self._days.changed(item.t, item.t + longest + self._heartbeat)
             self._touch_roster(item)
 
-    def _watch_doctor(self, name: Name, case: CaseFile, doctor_id: str) -> None:
-        """Have checks of the doctor concern the session until judging says which ones do."""
-        kinds = [("logins", self._keeps_logins), ("enrolments", self._keeps_enrolments)]
-        topics = {f"{kind}/{doctor_id}" for kind, kept in kinds if kept}
-        case.watches = sorted({*case.watches, *topics})
-        self._shelf.watch(name, case)
-
     def _replayed(self, case: CaseFile) -> bool:
         """Whether the case file already holds what follows from the event being received."""
         return self._offset <= case.applied
 
-    def _touch(self, name: Name, case: CaseFile, received_at: int) -> None:
+    def _touch(self, name: Name, case: CaseFile, received_at: int, mask: int = ANY) -> None:
         if self._replayed(case):
             return
         if received_at <= case.settled:
-            case.restart(self.receipts(name, case))
+            case.restart()
             if isinstance(case, Window):
+                first = min(case.slots, default=0) * self._slide - 8 * HOUR - self._slide + 1
+                case.touch(first)
                 case.judged_until, case.episode = 0, None
-        case.touch(received_at)
+        case.touch(received_at, mask)
         self._shelf.schedule(name, case)
 
-    def _touch_sessions(self, received_at: int, staff_id: str | None = None) -> None:
-        for session_id in sorted(self._shelf.ids(self.id, "session")):
-            name = (self.id, "session", session_id)
-            case = self._shelf.find(name)
-            if case is not None and (staff_id is None or _treats(case, staff_id)):
-                self._touch(name, self._shelf.open(name), max(received_at, _first_receipt(case)))
-
-    def _touch_late(self, received_at: int) -> None:
-        for shard in sorted(self._shelf.ids(self.id, "lateness")):
-            name = (self.id, "lateness", shard)
-            case = self._shelf.find(name)
-            if case is not None and case.evidence:
-                self._touch(name, self._shelf.open(name), max(received_at, _first_receipt(case)))
-
     def _touch_roster(self, item: Evidence) -> None:
-        if not self._keeps_roster:
-            return
         name = (self.id, "roster", "")
         case = self._open("roster", "", RosterFile)
         if self._replayed(case):
             return
         since = item.t
         case.touched = since if not case.touched else min(case.touched, since)
+        if item.r <= case.settled:
+            case.began = min(case.began, *self._roster_receipts())
+            case.restart()
+            for received_at in self._roster_receipts():
+                case.touch(received_at)
         self._touch(name, case, item.r)
 
-    def receipts(self, name: Name, case: CaseFile) -> list[int]:
-        """Every receipt that the judging of a case file depends on, for judging it anew."""
-        kinds = _DEPENDS.get(name[1], ())
-        found = case.receipts()
-        for kind in kinds:
+    def _roster_receipts(self) -> list[int]:
+        """Every receipt that the judging of the roster depends on, for judging it anew."""
+        found: set[int] = set()
+        for kind in ("ledger", "duty", "session"):
             for case_id in self._shelf.ids(self.id, kind):
                 other = self._shelf.find((self.id, kind, case_id))
                 found |= other.receipts() if other is not None else set()
-        if name[1] == "session":
-            first = _first_receipt(case)
-            for kind in ("logins", "enrolments"):
-                for case_id in self._shelf.ids(self.id, kind):
-                    other = self._shelf.find((self.id, kind, case_id))
-                    found |= other.receipts() if other is not None else set()
-            found = {max(received_at, first) for received_at in found}
-        if isinstance(case, Window):
-            found.add(min(case.slots, default=0) * self._slide - 8 * 3_600_000 - self._slide + 1)
         return sorted(found)
+
+    # -- facts -----------------------------------------------------------------------------------
+
+    def hear(self, fact: Fact, told_at: int, offset: int) -> None:
+        """Take in what a case file told at an instant, because of the log up to an offset."""
+        self._offset = offset
+        item = Evidence(f"{fact.source}\x1f{told_at}", "Told", fact.t, told_at, dict(fact.body))
+        self._put(("told", fact.place), item)
+        judged = (self.id, *fact.begins)
+        self._begin(judged, item)
+        case = self._shelf.find(judged)
+        if case is not None:
+            self._touch(judged, self._shelf.open(judged), told_at, mask_of(item.type))
+
+    def hear_again(self, place: str, source: str, begins: Place) -> None:
+        """After a crash: have judged by what a case file told whoever has not been yet."""
+        self._offset = _NEVER_REPLAYED
+        name = (self.id, "told", place)
+        told = self._shelf.find(name)
+        for item in list(told.evidence.values()) if told is not None else ():
+            if item.id.rpartition("\x1f")[0] == source:
+                judged = {(self.id, *begins)}
+                for topic in topics_of("told", place):
+                    judged.update(self._shelf.watchers(self.id, topic, item.t))
+                self._begin((self.id, *begins), item)
+                for name in sorted(judged):
+                    case = self._shelf.open(name)
+                    if case.settled < item.r:
+                        self._touch(name, case, item.r)
 
     # -- corrections across case files -----------------------------------------------------------
 
@@ -287,7 +403,8 @@ class Institution:
             note = evidence_of(event, ())
             if self._open("corrections", "", CaseFile).fold(note):
                 corrections.setdefault(str(note.supersedes), []).append(note)
-            self._join(note)
+            for other in corrections[str(note.supersedes)]:
+                self._join(other)
         for note in corrections.get(event.id, ()):
             self._join(note)
 
@@ -298,15 +415,17 @@ class Institution:
         for name, case in originals:
             if correction.id not in case.evidence:
                 _replace(case, superseded, correction.r)
+                self._shelf.stale(name)
                 item = _as_received(case.evidence[superseded], correction.r)
-                self._concern(name, case, item, item.r - 1)
+                self._concern(name, case, item)
         if received is None:
             return
         for name, case in self._holding(correction.id):
             if superseded not in case.evidence and case.targets.get(superseded) != received:
                 case.targets[superseded] = received
+                self._shelf.stale(name)
                 item = _as_received(case.evidence[correction.id], received[1])
-                self._concern(name, case, item, item.r - 1)
+                self._concern(name, case, item)
 
     def _received(self, event_id: str, around: int) -> tuple[int, int] | None:
         """When an event occurred and was received, if it occurred near an instant.
@@ -333,13 +452,24 @@ class Institution:
 
     def _holding(self, event_id: str) -> list[tuple[Name, CaseFile]]:
         found = []
-        for kind in _SCANNED:
+        for kind in sorted({*self._shelf.kinds(self.id)} - {"corrections"}):
             for case_id in sorted(self._shelf.ids(self.id, kind)):
                 name = (self.id, kind, case_id)
                 case = self._shelf.find(name)
                 if case is not None and event_id in case.evidence:
                     found.append((name, self._shelf.open(name)))
         return found
+
+
+_PURE = frozenset(
+    {"ledger", "logins", "enrolments", "duty", "shifts", "acts", "acts-of", "patient", "named", "told"}
+)
+"""Kinds that are only looked up."""
+
+_ONLY_JUDGED = frozenset({"event", "shift"})
+"""Kinds that nobody looks up: not kept where nothing judges them."""
+
+_OF_ROSTER = frozenset({"institution", "hours", "stops", "documents", "assessments"})
 
 
 def _mark(event_id: str) -> int:
@@ -362,21 +492,6 @@ def _keep_earliest(case: CaseFile) -> None:
         )
         if earlier >= _KEPT_ENROLMENTS and item.supersedes is None:
             del case.evidence[item.id]
-
-
-def _own_doctors(case: CaseFile) -> bool:
-    return any(i["institution_form"] == "OWN_DOCTOR_SERVICE" for i in case.evidence.values())
-
-
-def _treats(case: CaseFile, staff_id: str) -> bool:
-    return any(
-        item.type == "SessionOpened" and item["doctor_id"] == staff_id
-        for item in case.evidence.values()
-    )
-
-
-def _first_receipt(case: CaseFile) -> int:
-    return min((item.r for item in case.evidence.values()), default=0)
 
 
 def _replace(case: CaseFile, event_id: str, received_at: int) -> None:

@@ -7,176 +7,327 @@ before deadlines (D37), so an instant is judged only once nothing more can be re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from streams.cases.base import CaseFile, Corrections, effective
-from streams.cases.ledger import FOREVER
-from streams.cases.session import REMOTE_MEDICINE, Session
-from streams.cases.shelf import Name, RosterFile, Shelf
+import msgspec
+
+from streams.cases.base import FOREVER, CaseFile, Corrections, effective
+from streams.cases.session import REMOTE_MEDICINE, CaseView, Dossier, Session
+from streams.cases.shelf import KINDS, Name, RosterFile, Shelf
 from streams.cases.uploads import Window, slot_end, slot_of
-from streams.checks import BY_SUBJECT
-from streams.checks.base import Context
+from streams.checks import BY_KIND, TELLERS_OF, Judged
+from streams.checks.base import Context, Fact, Resolution, Teller
 from streams.checks.uploads import Receipts
-from streams.events import Evidence
+from streams.events import Evidence, mask_of
 from streams.findings import (
     OPEN,
-    STANDING,
-    Finding,
     Flag,
     State,
-    Step,
     Transition,
     Verdict,
-    open_finding,
-    path,
-    restate,
+    finding_id,
 )
+from streams.lifecycle import live_on, withdraw_retired
 from streams.records import InstitutionRecords, RosterDays
+from streams.reference import ReferenceData
 from streams.rulebook import Library, Mode, Rulebook, RuleSettings
+from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
-_NOTICE = (State.CONFIRMED, State.RESOLVED, State.WITHDRAWN)
 _REFINED = frozenset({"chongqing", "yinchuan"})
 _NO_RULE = RuleSettings("", Mode.OFF, (), {"": "info"}, {})
+_FORM = mask_of("InstitutionFiled")
+_UNOPENED = frozenset({"UPL-05"})
+"""Rules that judge sessions never opened (D24)."""
+
+_LEADING = {
+    "session": "SessionOpened",
+    "prescription": "PrescriptionIssued",
+    "supply": "DrugSupplied",
+    "record": "MedicalRecordArchived",
+    "fee": "FeeCharged",
+    "refund": "RefundRequested",
+    "complaint": "ComplaintReceived",
+    "notice": "SupervisionNoticeIssued",
+    "incident": "AdverseEventReported",
+    "breach": "SecurityIncidentReported",
+    "shift": "DutyStatusReported",
+    "event": None,
+}
+"""Kinds of case file about one act, with the event whose time decides the rulebook."""
+
+_ACT_KINDS = frozenset(_LEADING)
+_OF_A_SESSION = frozenset({"prescription", "supply", "record"})
+_SHARED_KINDS = frozenset({"practice", "host"})
+_TIMELESS = frozenset(
+    {"institution", "department", "person", "conduct", "ratings", "stream", "manifest", "silence"}
+)
+"""Kinds judged under every rulebook the institution may be under, each for its time."""
+
+_ALWAYS_WHOLE = frozenset({"lateness", "window", "roster", "stream", "manifest", "silence"})
 
 
-@dataclass(slots=True)
-class _Held:
-    """A verdict with the rule and rulebook behind it."""
+class Settled(NamedTuple):
+    """What judging a case file led to: transitions, and facts told with the instant of each."""
 
-    verdict: Verdict
-    settings: RuleSettings
-    book: Rulebook
-    flags: set[str]
+    transitions: list[Transition]
+    facts: list[tuple[int, Fact]]
 
 
 class Bench:
     """Judges the case files of one shelf under a library of rulebooks."""
 
-    def __init__(self, library: Library, shelf: Shelf) -> None:
+    def __init__(self, library: Library, shelf: Shelf, reference: ReferenceData) -> None:
         self._library = library
         self._shelf = shelf
+        self._reference = reference
         self._rosters: dict[str, RosterDays] = {}
+        self._asked = {
+            (candidate, kind): self._asked_of(candidate, kind)
+            for candidate in library.books
+            for kind in KINDS
+        }
+
+    def _asked_of(self, candidate: str, kind: str) -> tuple[Judged, ...]:
+        """The rules that may judge a kind of case file under some rulebook of a candidate."""
+        books = self._library.candidates(candidate)
+        return tuple(
+            judged
+            for judged in BY_KIND.get(kind, ())
+            if kind in _SHARED_KINDS or any(book.rule(judged.rule.id) for book in books)
+        )
+
+    def judges(self, kind: str, candidate: str) -> bool:
+        """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
+        return bool(self._asked[candidate, kind]) or bool(self._tellers(kind, candidate))
+
+    def _tellers(self, kind: str, candidate: str) -> list[tuple[Teller, int]]:
+        books = self._library.candidates(candidate)
+        return [
+            (teller, mask)
+            for teller, mask in TELLERS_OF.get(kind, ())
+            if any(book.rule(rule) for book in books for rule in teller.rules)
+        ]
 
     def roster_days(self, institution_id: str) -> RosterDays:
         days = self._rosters.get(institution_id)
         if days is None:
-            days = self._rosters[institution_id] = RosterDays(institution_id, self._shelf)
+            days = RosterDays(institution_id, self._shelf, self._reference)
+            self._rosters[institution_id] = days
         return days
 
-    def settle(self, name: Name, candidate: str, upto: int) -> list[Transition]:
+    def settle(self, name: Name, candidate: str, upto: int) -> Settled:
         """Judge a case file at every instant that is due by ``upto`` (inclusive)."""
+        found = Settled([], [])
         known = self._shelf.find(name)
-        if known is None or not known.due(upto):
-            return []
+        if known is None or known.next_due > upto:
+            return found
         case = self._shelf.open(name)
-        found: list[Transition] = []
-        while True:
-            instants = [*case.pending, *([case.wake] if case.wake else [])]
-            if not instants or min(instants) > upto:
-                break
-            now = min(instants)
-            found += self._judge(name, candidate, case, now)
-            case.pending = [instant for instant in case.pending if instant > now]
+        while (now := case.next_due) <= upto:
+            mask = case.pending.pop(now, 0)
+            self._judge(name, candidate, case, now, mask, found)
             case.settled = now
-        found += _withdraw_retired(case)
+        found.transitions.extend(withdraw_retired(case))
         self._shelf.schedule(name, case)
         return found
 
-    def _judge(self, name: Name, candidate: str, case: CaseFile, now: int) -> list[Transition]:
-        window = self._library.books[candidate].deadlines.correction
-        corrections = Corrections(now, window)
-        verdicts, context = self._verdicts(name, candidate, case, corrections)
-        if corrections.late:
-            self._dispute(name, candidate, case, now, verdicts, corrections.late)
-        self._shelf.unwatch(name, case)
+    def _judge(
+        self, name: Name, candidate: str, case: CaseFile, now: int, mask: int, found: Settled
+    ) -> None:
+        kind = name[1]
+        asked = self._asked[candidate, kind]
+        whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in _REFINED)
+        due = [
+            j for j in asked if whole or j.mask & mask or case.wakes.get(j.rule.id, FOREVER) <= now
+        ]
+        tellers = [
+            t
+            for t, m in self._tellers(kind, candidate)
+            if m & mask or case.wakes.get(t.id, FOREVER) <= now
+        ]
+        for woken in (*(judged.rule.id for judged in due), *(teller.id for teller in tellers)):
+            case.wakes.pop(woken, None)
+        if not due and not tellers and not isinstance(case, Window):
+            case.wakes = {rule: at for rule, at in case.wakes.items() if at > now}
+            return
+        corrections = Corrections(now, self._library.books[candidate].deadlines.correction)
+        sitting = self._sit(name, candidate, case, corrections, due)
+        if corrections.late and not isinstance(case, Window):
+            self._dispute(name, candidate, case, sitting, corrections, due)
+        for teller in tellers:
+            self._tell(name, candidate, case, teller, sitting, found)
+        self._keep_watch(name, case, sitting, due)
         if isinstance(case, Window):
+            context = Context(now, sitting.book, _NO_RULE, sitting.records)
+            context.wake(case.wakes.get("UPL-06", 0))
             _wake_at_slot_ends(case, self._library.books[candidate].rules["UPL-06"], context)
-        # What was folded but not received yet at this instant has said what it waits for.
-        waits = case.watches if any(p > now for p in case.pending) else ()
-        case.wake, case.watches = context.next_wake, sorted({*context.watches, *waits})
-        self._shelf.watch(name, case)
+            case.wakes = {"UPL-06": context.next_wake} if context.next_wake else {}
         if isinstance(case, RosterFile):
             # A gap known only now ripens after the wait, however long ago it was.
             wait = self._library.books[candidate].deadlines.wait
-            ripening = 0 < context.next_wake <= now + wait
+            ripening = 0 < case.wake <= now + wait
             if not ripening and not any(p > now for p in case.pending):
                 case.touched = 0
-        # What a window held when it ended is final; nothing known later takes it back.
-        since = FOREVER if isinstance(case, Window) else context.since
-        return _live_on(case, name[0], verdicts, now, since, corrections.applied_now)
+        if isinstance(case, Window):
+            # What a window held when it ended is final; nothing known later takes it back.
+            sitting.since = {judged.rule.id: FOREVER for judged in due}
+        judged_rules = {judged.rule.id for judged in due}
+        found.transitions.extend(live_on(case, sitting, judged_rules, corrections.applied_now))
+
+    def _keep_watch(self, name: Name, case: CaseFile, sitting: Sitting, due: list[Judged]) -> None:
+        """Note what the verdicts rest on, and when they may change by themselves."""
+        case.wakes |= sitting.wakes
+        watched = sitting.records.watched
+        for judged in due:
+            topic = f"acts/#{judged.rule.id}"
+            if topic in case.watches and topic not in watched:
+                self._shelf.unwatch(name, case, topic)
+        for topic, span in watched.items():
+            if not topic.startswith("told/"):  # whoever tells has the case file judged anyway
+                self._shelf.watch(name, case, topic, span)
 
     def _dispute(
         self,
         name: Name,
         candidate: str,
         case: CaseFile,
-        now: int,
-        verdicts: dict[tuple[str, str | None, str], _Held],
-        superseded: set[str],
+        sitting: Sitting,
+        corrections: Corrections,
+        due: list[Judged],
     ) -> None:
         """Mark verdicts that rest on what a too late correction contests, or would fall by it."""
-        if isinstance(case, Window):
-            return
-        window = self._library.books[candidate].deadlines.correction
-        trial = Corrections(now, window, honour_late=True)
-        otherwise, _ = self._verdicts(name, candidate, case, trial)
-        for key, held in verdicts.items():
-            if key not in otherwise or superseded & set(held.verdict.evidence):
-                held.flags.add(Flag.DISPUTED)
+        trial = Corrections(corrections.now, corrections.window, honour_late=True)
+        otherwise = self._sit(name, candidate, case, trial, due)
+        for key, mine in sitting.held.items():
+            if key not in otherwise.held or corrections.late & set(mine.verdict.evidence):
+                mine.flags.add(Flag.DISPUTED)
+        for rule, instant in otherwise.wakes.items():
+            sitting.wake(rule, instant)
+        for topic, (first, last) in otherwise.records.watched.items():
+            sitting.records.watch(topic, first, last)
 
-    def _verdicts(
-        self, name: Name, candidate: str, case: CaseFile, corrections: Corrections
-    ) -> tuple[dict[tuple[str, str | None, str], _Held], Context]:
-        institution_id, kind, case_id = name
-        records = InstitutionRecords(institution_id, self._shelf, corrections)
+    def _sit(
+        self,
+        name: Name,
+        candidate: str,
+        case: CaseFile,
+        corrections: Corrections,
+        due: list[Judged],
+    ) -> Sitting:
+        """Have the rules that are due judge a case file; nothing of it is changed."""
+        institution_id, kind, _ = name
         now = corrections.now
-        books = self._subjects(kind, case_id, case, records, candidate, corrections)
-        found: dict[tuple[str, str | None, str], _Held] = {}
-        last = Context(now, self._library.books[candidate], _NO_RULE, records)
-        for book, view in books:
-            for rule in BY_SUBJECT.get(kind, ()):
+        records = InstitutionRecords(institution_id, self._shelf, corrections, self._reference)
+        base = Context(now, self._library.books[candidate], _NO_RULE, records)
+        records.asking(base)
+        views = self._subjects(name, case, records, candidate, corrections)
+        sitting = Sitting(now, base.book, records, views)
+        for book, view in views:
+            for judged in due:
+                rule = judged.rule
                 settings = book.rule(rule.id)
                 if settings is None:
                     continue
+                if kind == "session" and view.opened is None and rule.id not in _UNOPENED:
+                    continue
                 mine = [f for f in case.findings if f.rule_id == rule.id]
                 context = Context(now, book, settings, records, mine)
-                for verdict in rule.judge(view, context):
-                    verdict = _capped(verdict, settings)
-                    flags: set[str] = set()
-                    if verdict.due is not None and records.feed_gap(verdict.due, book):
-                        flags.add(Flag.FEED_GAP)
-                    found[(rule.id, *verdict.key)] = _Held(verdict, settings, book, flags)
-                if context.next_wake:
-                    last.wake(context.next_wake)
-                last.watches |= context.watches
-                last.since = max(last.since, context.since)
-        return found, last
+                if not isinstance(case, RosterFile):  # which is told what concerns it
+                    records.asking(context, rule.id)
+                for verdict in judged.judge(view, context):
+                    if not settings.judges(verdict.clause):
+                        continue
+                    if kind in _TIMELESS and not self._ruled(candidate, records, book, verdict):
+                        continue
+                    told = (verdict.institution_id or "", book.name)
+                    if kind in _SHARED_KINDS and told not in records.told_under:
+                        continue
+                    sitting.hold(Held(_capped(verdict, settings), judged, settings, book), case)
+                sitting.since[rule.id] = max(sitting.since.get(rule.id, 0), context.since)
+                sitting.wake(rule.id, context.next_wake)
+        # Which rulebook applies and what is in scope rests on receipts, too.
+        for judged in due:
+            sitting.wake(judged.rule.id, base.next_wake)
+        self._weigh(case, sitting)
+        records.asking(None)
+        return sitting
+
+    def _weigh(self, case: CaseFile, sitting: Sitting) -> None:
+        """Add what a human must know, and let rectified findings end (1.6.3, 1.6.6)."""
+        records = sitting.records
+        for key, held in sitting.held.items():
+            verdict = held.verdict
+            if verdict.due is not None and records.feed_gap(verdict.due, held.book):
+                held.flags.add(Flag.FEED_GAP)
+            if verdict.state is not State.CONFIRMED or verdict.institution_id is not None:
+                continue
+            if held.judged.rule.resolution(verdict.clause) is Resolution.ADMIN:
+                context = Context(sitting.now, held.book, held.settings, records)
+                records.asking(context)
+                if records.rectified(finding_id(key)):
+                    held.verdict = msgspec.structs.replace(verdict, state=State.RESOLVED)
+                sitting.wake(held.judged.rule.id, context.next_wake)
+
+    def _tell(
+        self,
+        name: Name,
+        candidate: str,
+        case: CaseFile,
+        teller: Teller,
+        sitting: Sitting,
+        found: Settled,
+    ) -> None:
+        """Give out facts that are new or have changed, and take back those told no more.
+
+        What is judged under several rulebooks tells each fact under the one in force at its time.
+        """
+        now, timeless = sitting.now, name[1] in _TIMELESS
+        told: dict[str, Fact] = {}
+        for book, view in sitting.views:
+            if getattr(view, "opened", view) is None:
+                continue
+            context = Context(now, book, _NO_RULE, sitting.records)
+            sitting.records.asking(context)
+            for fact in teller.tell(view, context):
+                if timeless and self._book(candidate, sitting.records, fact.t) is not book:
+                    continue
+                told[f"{teller.id} {fact.shared:d} {fact.place} {fact.source}"] = fact
+            sitting.wake(teller.id, context.next_wake)
+        sitting.records.asking(None)
+        for key, stored in list(case.told.items()):
+            if key.startswith(f"{teller.id} ") and key not in told:
+                shared, place, source = key.split(" ", 3)[1:]
+                kind, case_id = stored["begins"]
+                found.facts.append(
+                    (now, Fact(place, source, stored["t"], {}, (kind, case_id), shared == "1"))
+                )
+                del case.told[key]
+        for key, fact in told.items():
+            stored = {"t": fact.t, "body": dict(fact.body), "begins": list(fact.begins)}
+            if {**case.told.get(key, {}), "at": now} != {**stored, "at": now}:
+                case.told[key] = {**stored, "at": now}
+                found.facts.append((now, fact))
 
     def _subjects(
         self,
-        kind: str,
-        case_id: str,
+        name: Name,
         case: CaseFile,
         records: InstitutionRecords,
         candidate: str,
         corrections: Corrections,
     ) -> list[tuple[Rulebook, Any]]:
         """The views of a case file to be judged, each with the rulebook in force for its act."""
+        kind = name[1]
         now = corrections.now
-        if kind == "session":
-            session = Session(case_id, effective(case, corrections))
-            if session.opened is None:
-                return []
-            book = self._book(candidate, records, session.opened.t)
-            remote = session.opened["service_kind"] == REMOTE_MEDICINE
-            transcribed = book.name == "yinchuan" and not book.overlay
-            return [] if remote and not transcribed else [(book, session)]
+        if kind in _ACT_KINDS:
+            return self._act(name, case, records, candidate, corrections)
         if kind == "lateness":
             by_book: dict[str, tuple[Rulebook, list[Evidence]]] = {}
-            for item in effective(case, corrections, as_uploads=True):
+            trial = corrections.honour_late
+            shown = effective(case, now, corrections.window, trial, as_uploads=True)
+            corrections.note(shown)
+            for item in shown.items:
                 book = self._book(candidate, records, item.t)
                 by_book.setdefault(book.name, (book, []))[1].append(item)
             return list(by_book.values())
@@ -188,6 +339,7 @@ class Bench:
             after = gaps.clinical + gaps.grace
             return [(book, Receipts(case, records.runs(), settings.millis("slide"), after))]
         if isinstance(case, RosterFile):
+            records.asking(None)
             days = self.roster_days(records.institution_id)
             applied = partial(self._library.applied, candidate)
             return [
@@ -195,7 +347,52 @@ class Bench:
                 for book in self._library.candidates(candidate)
                 if book.rule("PHA-01") is not None
             ]
-        return []
+        view = self._view(name, case, corrections)
+        if kind in _SHARED_KINDS:
+            # Each institution is judged by its own rulebook, which its facts name.
+            return [(book, view) for book in self._library.books.values()]
+        return [(book, view) for book in self._library.candidates(candidate)]
+
+    def _view(self, name: Name, case: CaseFile, corrections: Corrections) -> Any:
+        items = self._shelf.effective(name, case, corrections).items
+        if type(case) is CaseFile:
+            return Dossier(name[2], items)
+        return CaseView(name[2], items, case)
+
+    def _act(
+        self,
+        name: Name,
+        case: CaseFile,
+        records: InstitutionRecords,
+        candidate: str,
+        corrections: Corrections,
+    ) -> list[tuple[Rulebook, Any]]:
+        """A case file about one act, under the rulebook in force then; none for telemedicine."""
+        _, kind, case_id = name
+        items = self._shelf.effective(name, case, corrections).items
+        if not items:
+            return []
+        view = Session(case_id, items) if kind == "session" else Dossier(case_id, items)
+        leading = next((item for item in items if item.type == _LEADING.get(kind)), items[0])
+        session = view if isinstance(view, Session) else None
+        if kind in _OF_A_SESSION:
+            session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)
+            session = None if session_id is None else records.session(session_id)
+        book = self._book(candidate, records, leading.t)
+        remote = (
+            session is not None
+            and session.opened is not None
+            and session.opened["service_kind"] == REMOTE_MEDICINE
+        )
+        transcribed = book.name == "yinchuan" and not book.overlay
+        return [] if remote and not transcribed else [(book, view)]
+
+    def _ruled(
+        self, candidate: str, records: InstitutionRecords, book: Rulebook, verdict: Verdict
+    ) -> bool:
+        """Whether the rulebook is the one in force at the instant a verdict is about."""
+        about = verdict.start if verdict.start is not None else verdict.due
+        return self._book(candidate, records, records.now if about is None else about) is book
 
     def _book(self, candidate: str, records: InstitutionRecords, instant: int) -> Rulebook:
         form = records.ledger.form(instant) if candidate in _REFINED else None
@@ -226,116 +423,6 @@ def _wake_at_slot_ends(case: Window, settings: RuleSettings, context: Context) -
 
 def _capped(verdict: Verdict, settings: RuleSettings) -> Verdict:
     """Where a rule is only a signal it never establishes a violation (RULES 1.3)."""
-    if not settings.signal_only or verdict.state is State.SUSPECTED:
+    if not settings.signals(verdict.clause) or verdict.state is State.SUSPECTED:
         return verdict
-    return Verdict(
-        verdict.subject_type,
-        verdict.subject_id,
-        State.SUSPECTED,
-        verdict.clause,
-        verdict.start,
-        verdict.end,
-        verdict.evidence,
-        verdict.facts,
-        verdict.due,
-    )
-
-
-def _live_on(
-    case: CaseFile,
-    institution_id: str,
-    verdicts: dict[tuple[str, str | None, str], _Held],
-    now: int,
-    since: int,
-    corrected: bool,
-) -> list[Transition]:
-    """Lead every finding of a case file to what is now held about its subject."""
-    found: list[Transition] = []
-    known = {finding.key: finding for finding in case.findings}
-    for key, held in verdicts.items():
-        finding = known.get(key)
-        if finding is None:
-            finding = open_finding(held.verdict, held.settings, held.book.name, institution_id)
-            _take_over(case, finding)
-            case.findings.append(finding)
-        found += _advance(finding, held, now)
-    for key, finding in known.items():
-        past = finding.start is not None and finding.start < since
-        if key not in verdicts and not past:
-            found += _end(finding, now, corrected)
-    return found
-
-
-def _take_over(case: CaseFile, finding: Finding) -> None:
-    """Go on counting the versions of a finding that was published before judging anew."""
-    retired = case.retired.pop(finding.id, None)
-    if retired is not None:
-        finding.version = retired.version
-
-
-def _advance(finding: Finding, held: _Held, now: int) -> list[Transition]:
-    current = finding.state if finding.history else None
-    steps = path(current, held.verdict.state)
-    before = finding.content()
-    restate(finding, held.verdict, held.settings, held.book.name)
-    flags = set(finding.flags) - {Flag.DISPUTED, Flag.LATE_EVIDENCE, Flag.CORRECTED}
-    if steps and held.flags:
-        flags |= held.flags
-    flags |= held.flags & {Flag.DISPUTED}
-    finding.flags = sorted(flags)
-    if not steps:
-        if finding.content() == before:
-            return []
-        finding.version += 1
-        return [_published(finding, finding.state, now)]
-    found = []
-    for state in steps:
-        found.append(_enter(finding, state, current, now))
-        current = state
-    return found
-
-
-def _end(finding: Finding, now: int, corrected: bool) -> list[Transition]:
-    """Clear or withdraw a finding of which nothing is held any more."""
-    steps = path(finding.state, None) if finding.state in STANDING else ()
-    found = []
-    for state in steps:
-        flags = set(finding.flags) - {Flag.DISPUTED}
-        if corrected:
-            flags.add(Flag.CORRECTED)
-        elif state is State.WITHDRAWN:
-            flags.add(Flag.LATE_EVIDENCE)
-        finding.flags = sorted(flags)
-        found.append(_enter(finding, state, finding.state, now))
-    return found
-
-
-def _enter(finding: Finding, state: State, previous: State | None, now: int) -> Transition:
-    finding.state = state
-    finding.version += 1
-    finding.history = [*finding.history, Step(state, now)]
-    return _published(finding, previous, now)
-
-
-def _published(finding: Finding, previous: State | None, now: int) -> Transition:
-    copy = Finding(*(getattr(finding, name) for name in finding.__struct_fields__))
-    return Transition(copy, previous, now)
-
-
-def _withdraw_retired(case: CaseFile) -> list[Transition]:
-    """Retract what was published before judging anew and is held no more."""
-    if case.pending or not case.retired:
-        return []
-    found = []
-    for finding in case.retired.values():
-        if finding.state in STANDING:
-            ended = State.CLEARED if finding.state is State.SUSPECTED else State.WITHDRAWN
-            found.append(_enter(finding, ended, finding.state, case.settled))
-    case.retired = {}
-    return found
-
-
-def worth_notice(transition: Transition) -> bool:
-    """Whether on-call people are told: established violations and what becomes of them."""
-    state, previous = transition.finding.state, transition.previous
-    return state in _NOTICE and state is not previous
+    return msgspec.structs.replace(verdict, state=State.SUSPECTED)

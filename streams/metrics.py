@@ -78,6 +78,13 @@ class Metrics:
         self, partition: int, size: int, processed: Processed, clock: int, started: float
     ) -> None:
         """Count one finished batch; ``clock`` in epoch ms, ``started`` on the monotonic clock."""
+        self.published(processed)
+        self.clock.labels(str(partition)).set(clock / 1_000)
+        self.batch_seconds.observe(time.monotonic() - started)
+        self.batch_records.observe(size)
+
+    def published(self, processed: Processed) -> None:
+        """Count what a batch led to."""
         for labels, count in processed.counts.items():
             match labels:
                 case ("records", result):
@@ -86,7 +93,4 @@ class Metrics:
                     self.rejects.labels(reason).inc(count)
                 case ("findings", rule, state):
                     self.findings.labels(rule, state).inc(count)
-        self.clock.labels(str(partition)).set(clock / 1_000)
-        self.batch_seconds.observe(time.monotonic() - started)
-        self.batch_records.observe(size)
         self.saved_bytes.inc(sum(map(len, processed.saves.values())))

@@ -8,32 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas.topics import Topics
 from schemas.wire import encode_output
+from streams.effects import Effect, Processed
 from streams.events import Event
 from streams.intake import Intake, LogRecord, Refusal
 from streams.publication import aggregate, alert
+from streams.sharing import fact_effect
 from streams.supervisor import Outcome, Supervisor
 
 _RECEIPT_ITEMS = 1_000
-
-
-class Effect(NamedTuple):
-    """One record to publish."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-
-
-class Processed(NamedTuple):
-    """What a batch led to; ``saves`` are case files by key, ``counts`` are for the metrics."""
-
-    effects: list[Effect]
-    saves: dict[str, bytes]
-    counts: Counter[tuple[str, ...]]
 
 
 class Processor:
@@ -62,6 +48,7 @@ class Processor:
             finding = change.transition.finding
             counts["findings", finding.rule_id, finding.state.value] += 1
         effects = [*self._alerts(outcome), *self._aggregates(outcome)]
+        effects += [fact_effect(self._topics, at, fact) for at, fact in outcome.facts]
         effects += self._rejects(taken.refusals)
         effects += self._receipts(events, set(outcome.duplicates), taken.refusals)
         return Processed(effects, outcome.saves, counts)

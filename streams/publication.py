@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.texts import LANGS, Lang, has, text
+from schemas.texts import LANGS, Lang, has, shown, text
 from streams.findings import Finding
-from streams.judging import worth_notice
+from streams.lifecycle import worth_notice
 from streams.supervisor import Aggregate, Change
 from streams.timeline import format_instant
 
@@ -20,8 +20,14 @@ def message(finding: Finding, lang: Lang) -> str:
     key = f"rule.{finding.rule_id}.{finding.clause}.message"
     if finding.clause is None or not has(key):
         key = f"rule.{finding.rule_id}.message"
-    values: dict[str, object] = dict(finding.params)
+    rule_id = finding.rule_id
+    values: dict[str, object] = {
+        name: shown(rule_id, name, value, lang) for name, value in finding.params.items()
+    }
     values |= {
+        "basis": _basis(finding, lang),
+        "state": text(f"state.{finding.state}", lang),
+        "due": values.get("due", ""),
         "institution": finding.institution_id,
         "subject": finding.subject_id,
         "start": _instant(finding.start, lang),
@@ -93,6 +99,14 @@ def finding_object(finding: Finding, history: bool = False) -> dict[str, Any]:
             {"state": step.state.value, "at": format_instant(step.at)} for step in finding.history
         ]
     return found
+
+
+def _basis(finding: Finding, lang: Lang) -> str:
+    """The articles a finding rests on, without their words."""
+    articles = dict.fromkeys(c.partition("「")[0].strip() for c in finding.citations)
+    if not articles:
+        return text("finding.no_basis", lang)
+    return text("list.separator", lang).join(articles)
 
 
 def _instant(instant: int | None, lang: Lang) -> str:

@@ -7,19 +7,22 @@ them changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from streams.cases.base import Corrections, effective
+from streams.cases.base import FOREVER, CaseFile, Corrections, effective
+from streams.cases.feeds import Manifest
 from streams.cases.ledger import Ledger
 from streams.cases.roster import Roster, is_live
-from streams.cases.session import Session
+from streams.cases.session import REMOTE_MEDICINE, Dossier, Session
 from streams.cases.shelf import Shelf
 from streams.cases.uploads import Run, Stream
+from streams.checks.base import Context
 from streams.checks.pharmacists import Shortfall, shortfall
 from streams.events import Evidence
 from streams.intervals import IntervalSet, clip, intersect, subtract, union
+from streams.reference import ReferenceData
 from streams.rulebook import Rulebook
 from streams.timeline import DAY, HOUR, day_of, end_of_day, start_of_day
 
@@ -32,24 +35,73 @@ _FARTHEST_DAYS = 400
 
 
 class InstitutionRecords:
-    """Lookups of one institution for one judging; also notes which corrections mattered."""
+    """Lookups of one institution for one judging; also notes which corrections mattered.
 
-    def __init__(self, institution_id: str, shelf: Shelf, corrections: Corrections) -> None:
+    While a rule judges (``asking``) every lookup is noted: what was looked up is watched by the
+    rule's case file, and what was folded but not received yet has the rule judge again then.
+    """
+
+    def __init__(
+        self,
+        institution_id: str,
+        shelf: Shelf,
+        corrections: Corrections,
+        reference: ReferenceData,
+    ) -> None:
         self.institution_id = institution_id
+        self.reference = reference
         self.now = corrections.now
         self.on_trial = corrections.honour_late
         self.latest_receipt = 0
+        self.watched: dict[str, tuple[int, int]] = {}
         self._shelf = shelf
         self._corrections = corrections
-        self._entities: dict[str, list[Evidence]] = {}
+        self._asking: Context | None = None
+        self._rule = ""
+        self._sessions: dict[str, Session] = {}
+        self.told_under: set[tuple[str, str]] = set()
 
-    def evidence(self, kind: str, case_id: str) -> list[Evidence]:
-        """Evidence of a case file in force, oldest first; none if there is no such file."""
-        case = self._shelf.find((self.institution_id, kind, case_id))
+    def asking(self, context: Context | None, rule: str = "") -> None:
+        """Note the lookups that follow for a rule; for none, they are not noted."""
+        self._asking, self._rule = context, rule
+
+    def evidence(self, kind: str, case_id: str, upto: int = FOREVER) -> list[Evidence]:
+        """Evidence of a case file in force, oldest first; none if there is no such file.
+
+        ``upto`` is the last instant of occurrence that the answer can rest on.
+        """
+        if self._asking is not None:
+            self.watch(f"{kind}/{case_id}", 0, upto)
+        return self._read(kind, case_id, upto)
+
+    def _read(self, kind: str, case_id: str, upto: int) -> list[Evidence]:
+        name = (self.institution_id, kind, case_id)
+        case = self._shelf.find(name)
         if case is None:
             return []
-        self.latest_receipt = max(self.latest_receipt, *case.receipts())
-        return effective(case, self._corrections)
+        view = self._shelf.effective(name, case, self._corrections)
+        if self._asking is None:
+            self.latest_receipt = max(self.latest_receipt, view.latest)
+        elif view.until != FOREVER:
+            self._asking.wake(_next_receipt(case, view.until, self.now, upto))
+        return view.items
+
+    def watch(self, topic: str, first: int, last: int) -> None:
+        """Note that the answer rests on what occurred in ``[first, last]`` of a topic."""
+        known = self.watched.get(topic)
+        if known is not None:
+            first, last = min(first, known[0]), max(last, known[1])
+        self.watched[topic] = (first, last)
+
+    def ids(self, kind: str, prefix: str = "") -> list[str]:
+        """Ids of case files of a kind that begin with ``prefix``, without it, known by now or not.
+
+        ``prefix`` is empty or ends with a slash.
+        """
+        if self._asking is not None:
+            self.watch(f"{kind}/{prefix}", 0, FOREVER)
+        found = self._shelf.ids(self.institution_id, kind)
+        return sorted(case_id[len(prefix) :] for case_id in found if case_id.startswith(prefix))
 
     @cached_property
     def latest_filing(self) -> int:
@@ -63,47 +115,170 @@ class InstitutionRecords:
 
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self._entity)
-
-    def _entity(self, name: str) -> list[Evidence]:
-        if name not in self._entities:
-            self._entities[name] = self.evidence("ledger", name)
-        return self._entities[name]
+        return Ledger(
+            lambda entity, upto=FOREVER: self.evidence("ledger", entity, upto),
+            lambda prefix: self.ids("ledger", f"{prefix}/"),
+        )
 
     def logins(self, staff_id: str, start: int, end: int) -> list[Evidence]:
+        """Passed real-name checks of a person in ``[start, end]``, any phase."""
         days = range(day_of(start), day_of(end) + 1)
-        found = [item for day in days for item in self.evidence("logins", f"{staff_id}/{day}")]
+        found = [i for day in days for i in self.evidence("logins", f"{staff_id}/{day}", end)]
         return [item for item in found if start <= item.t <= end]
 
-    def enrolments(self, staff_id: str) -> list[Evidence]:
-        return self.evidence("enrolments", staff_id)
+    def enrolments(self, staff_id: str, upto: int = FOREVER) -> list[Evidence]:
+        """The earliest passed real-name checks of a person, any phase."""
+        return self.evidence("enrolments", staff_id, upto)
 
     def session(self, session_id: str) -> Session:
-        case = self._shelf.find((self.institution_id, "session", session_id))
-        found = [] if case is None else effective(case, self._corrections)
-        return Session(session_id, found)
+        """A session as known now; empty (``opened`` None) if nothing of it was received."""
+        return Session(session_id, self.evidence("session", session_id))
+
+    def dossier(self, kind: str, case_id: str) -> Dossier:
+        """Any other case file with evidence: ``prescription``, ``record``, ``patient`` ..."""
+        return Dossier(case_id, self.evidence(kind, case_id))
+
+    def acts(self, start: int, end: int, followed: bool = True) -> list[Evidence]:
+        """Openings, prescriptions and reviews that occurred in ``[start, end)``, oldest first.
+
+        Those not ``followed`` are read as they stand, and do not have the rule judge again.
+        """
+        asking = self._asking
+        if asking is not None and followed:
+            self.watch(f"acts/#{self._rule}", start, end - 1)
+        hours = range(start // HOUR, (end - 1) // HOUR + 1) if start < end else range(0)
+        known = self._shelf.ids(self.institution_id, "acts")
+        if len(hours) > len(known):
+            chosen = sorted(int(hour) for hour in known if int(hour) in hours)
+        else:
+            chosen = [hour for hour in hours if str(hour) in known]
+        self._asking = asking if followed else None
+        found = [item for hour in chosen for item in self._read("acts", str(hour), FOREVER)]
+        self._asking = asking
+        return [item for item in found if start <= item.t < end]
+
+    def first_session(self, before: int | None) -> Evidence | None:
+        """The earliest opening in scope (RULES 1.2), or the earliest that occurred before an
+        instant; acts after it do not have the rule judge again.
+        """
+        end = FOREVER if before is None else before
+        found = next((act for act in self._openings(end) if act.t < end), None)
+        if self._asking is not None:
+            self.watch(f"acts/#{self._rule}", 0, end - 1 if found is None else found.t)
+        return found
+
+    def _openings(self, end: int) -> Iterator[Evidence]:
+        """Openings in scope of the hours that begin before an instant, oldest first."""
+        for hour in sorted(int(hour) for hour in self._shelf.ids(self.institution_id, "acts")):
+            if hour * HOUR >= end:
+                return
+            for act in self._read("acts", str(hour), end - 1):
+                if act.type == "SessionOpened" and act["service_kind"] != REMOTE_MEDICINE:
+                    yield act
+
+    def acts_of(self, staff_id: str, start: int, end: int) -> list[Evidence]:
+        """Those of one person, as doctor, assistant, prescriber or reviewer."""
+        if self._asking is not None:
+            self.watch(f"acts-of/{staff_id}/", start, end - 1)
+        known = self._shelf.ids(self.institution_id, "acts-of")
+        days = range(day_of(start), day_of(end - 1) + 1) if start < end else range(0)
+        if len(days) > len(known):
+            head = f"{staff_id}/"
+            mine = (int(i[len(head) :]) for i in known if i.startswith(head))
+            chosen = sorted(day for day in mine if day in days)
+        else:
+            chosen = [day for day in days if f"{staff_id}/{day}" in known]
+        read = (self._read("acts-of", f"{staff_id}/{day}", FOREVER) for day in chosen)
+        return [item for items in read for item in items if start <= item.t < end]
+
+    def shifts(self, staff_id: str, instant: int, upto: int = FOREVER) -> list[Evidence]:
+        """Review-duty events of a person from two days before an instant until a day after."""
+        days = range(day_of(instant) - 2, day_of(instant) + 2)
+        return [i for day in days for i in self.evidence("shifts", f"{staff_id}/{day}", upto)]
+
+    def facts(self, place: str) -> list[Evidence]:
+        """What other case files tell now under a place: the last version of each source."""
+        last: dict[str, Evidence] = {}
+        for item in self.evidence("told", place):
+            source = item.id.rpartition("\x1f")[0]
+            known = last.get(source)
+            if known is None or known.r <= item.r:
+                last[source] = item
+        found = sorted((i for i in last.values() if i.body), key=lambda i: (i.t, i.id))
+        self.told_under |= {(str(i.get("institution_id")), str(i.get("rulebook"))) for i in found}
+        return found
+
+    def rectified(self, finding_id: str) -> bool:
+        """Whether a completed rectification answers a notice that names the finding (1.6.6)."""
+        found = False
+        for named in self.evidence("named", finding_id):
+            answers = self.evidence("notice", named["notice_id"])
+            found |= any(
+                a.type == "RectificationReported" and a["status"] == "COMPLETED" for a in answers
+            )
+        return found
 
     def runs(self) -> list[Run]:
         """Runs of missing numbers of all streams."""
         found: list[Run] = []
+        for _, stream in self._streams():
+            found += [run for run in stream.runs if run.noticed <= self.now]
+        return found
+
+    def streams_in_use(self) -> list[str]:
+        """Streams with an event received by now."""
+        return [stream_id for stream_id, stream in self._streams() if stream.begun_by(self.now)]
+
+    def _streams(self) -> Iterator[tuple[str, Stream]]:
         for stream_id in sorted(self._shelf.ids(self.institution_id, "stream")):
             stream = self._shelf.find((self.institution_id, "stream", stream_id))
             if isinstance(stream, Stream):
-                found += [run for run in stream.runs if run.noticed <= self.now]
-        return found
+                yield stream_id, stream
 
     def feed_gap(self, instant: int, book: Rulebook) -> bool:
-        """Whether numbers are missing around an instant of occurrence (RULES 1.6.3)."""
+        """Whether the feed is open around an instant of occurrence (RULES 1.6.3): numbers are
+        missing (UPL-03), or the day is not reconciled (UPL-04).
+        """
         settings = book.rule("UPL-03")
+        if settings is not None:
+            wait = settings.millis(FEED_GAP_AFTER)
+            for run in self.runs():
+                known = run.low <= instant <= run.high and run.noticed + wait <= self.now
+                if known and run.missing(self.now) > 0:
+                    return True
+        settings = book.rule("UPL-04")
         if settings is None:
             return False
-        wait = settings.millis(FEED_GAP_AFTER)
-        return any(
-            run.low <= instant <= run.high
-            and run.noticed + wait <= self.now
-            and run.missing(self.now) > 0
-            for run in self.runs()
-        )
+        day = day_of(instant)
+        expected = self.now >= end_of_day(day) + settings.millis("manifest_expected")
+        tolerance = settings.count("count_tolerance")
+        for stream_id, stream in self._streams():
+            if stream.first_day(self.now) <= day:
+                if stream.manifests.get(day, FOREVER) > self.now:
+                    if expected:
+                        return True
+                elif self._unreconciled(f"{stream_id}/{day}", tolerance):
+                    return True
+        return False
+
+    def _unreconciled(self, case_id: str, tolerance: int) -> bool:
+        case = self._shelf.find((self.institution_id, "manifest", case_id))
+        if not isinstance(case, Manifest):
+            return False
+        shown = effective(case, self.now, self._corrections.window).items
+        return bool(shown) and bool(case.differences(shown[-1]["counts"], self.now, tolerance))
+
+
+def _next_receipt(case: CaseFile, until: int, now: int, upto: int) -> int:
+    """The first receipt after ``now`` of something that occurred by ``upto``, or of a correction."""
+    if upto >= FOREVER or case.replaced or case.targets:
+        return until
+    later = (
+        item.r
+        for item in case.evidence.values()
+        if item.r > now and (item.t <= upto or item.supersedes is not None)
+    )
+    return min(later, default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +292,10 @@ class _Day:
 class RosterDays:
     """Shortfalls of pharmacists on duty by day, computed once per change of their evidence."""
 
-    def __init__(self, institution_id: str, shelf: Shelf) -> None:
+    def __init__(self, institution_id: str, shelf: Shelf, reference: ReferenceData) -> None:
         self._institution_id = institution_id
         self._shelf = shelf
+        self._reference = reference
         self._days: dict[tuple[str, int], _Day] = {}
         self._books: set[str] = set()
         self._declared: dict[int, list[tuple[int, int]]] = {}
@@ -160,7 +336,9 @@ class RosterDays:
 
     def _declared_on(self, day: int, now: int) -> list[tuple[int, int]]:
         if day not in self._declared:
-            records = InstitutionRecords(self._institution_id, self._shelf, Corrections(now, 0))
+            records = InstitutionRecords(
+                self._institution_id, self._shelf, Corrections(now, 0), self._reference
+            )
             hours = records.ledger.business_hours(start_of_day(day), end_of_day(day))
             self._declared[day] = [(opens, closes) for opens, closes, _ in hours]
         return self._declared[day]

@@ -16,12 +16,15 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from streams.cases.shelf import Load, Shelf
+from streams.cases.base import FOREVER
+from streams.cases.shelf import SHARED, Load, Shelf
 from streams.cases.uploads import Slot, Window, slot_end
+from streams.checks.base import Fact
 from streams.events import Event
 from streams.findings import Finding, Transition
 from streams.institution import Institution
 from streams.judging import Bench
+from streams.reference import ReferenceData
 from streams.rulebook import NATIONAL, Library
 
 KEPT_RECEIPTS = 3 * 86_400_000
@@ -56,10 +59,12 @@ class Aggregate(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct):
     """Everything that applying a batch or advancing the clock led to.
 
-    ``duplicates`` are offsets of events known before; ``saves`` maps keys to encoded case files.
+    ``facts`` are told to case files that institutions share, each with its instant. ``duplicates``
+    are offsets of events known before; ``saves`` maps keys to encoded case files.
     """
 
     changes: list[Change] = []
+    facts: list[tuple[int, Fact]] = []
     aggregates: list[Aggregate] = []
     duplicates: list[int] = []
     saves: dict[str, bytes] = {}
@@ -69,7 +74,9 @@ class Supervisor:
     """Folds events, judges what they and the clock can change, and says what follows.
 
     ``candidates`` names the local rulebook of each institution (the national one for others);
-    ``load`` reads a stored case file and ``limit`` bounds how many stay decoded in memory.
+    ``load`` reads a stored case file and ``limit`` bounds how many stay decoded in memory. One that
+    is ``alone`` supervises all institutions there are and judges what they share itself; others
+    give such facts out.
     """
 
     def __init__(
@@ -79,6 +86,8 @@ class Supervisor:
         default: str = NATIONAL,
         load: Load | None = None,
         limit: int | None = None,
+        reference: ReferenceData | None = None,
+        alone: bool = True,
     ) -> None:
         self.clock = 0
         self._library = library
@@ -86,7 +95,9 @@ class Supervisor:
         self._default = default
         self._stores = load is not None
         self._shelf = Shelf(load, limit)
-        self._bench = Bench(library, self._shelf)
+        self._reference = reference if reference is not None else ReferenceData.load(None)
+        self._bench = Bench(library, self._shelf, self._reference)
+        self._alone = alone
         self._institutions: dict[str, Institution] = {}
         self._slides = {
             name: book.rules["UPL-06"].millis("slide") for name, book in library.books.items()
@@ -104,7 +115,7 @@ class Supervisor:
         # What was judged lies before the old clock; evidence of then has case files judged anew.
         judged = self.clock - 1
         if records:
-            self._shelf.resume(min(record.offset for record in records))
+            self._resume(min(record.offset for record in records))
         for record in sorted(records, key=lambda r: (r.received_at, r.offset)):
             if record.received_at > self.clock:
                 self.clock = record.received_at
@@ -118,6 +129,20 @@ class Supervisor:
         applied = max((record.offset for record in records), default=-1)
         return self._finish(outcome, self.clock - 1, touched, marks, applied)
 
+    def hear(self, facts: Iterable[tuple[int, int, Fact]], clock: int, last: int) -> Outcome:
+        """Take in facts that institutions share and judge by them.
+
+        Each comes with its log offset and the instant it was told at; ``clock`` is the largest
+        instant known, ``last`` the last offset read.
+        """
+        outcome = Outcome()
+        facts = list(facts)
+        self._shelf.resume(min((offset for offset, _, _ in facts), default=last))
+        for offset, told_at, fact in facts:
+            self._institution(SHARED).hear(fact, told_at, offset)
+        self.clock = max(self.clock, clock)
+        return self._finish(outcome, self.clock - 1, set(), [], last)
+
     def advance(self, clock: int) -> Outcome:
         """Judge every instant up to and including ``clock``; nothing more is received by then."""
         self.clock = max(self.clock, clock)
@@ -127,7 +152,7 @@ class Supervisor:
         """Every finding in its present state, by rule, institution and subject."""
         found = []
         for institution_id in sorted(self._shelf.institutions()):
-            for kind in ("lateness", "window", "session", "roster"):
+            for kind in sorted(self._shelf.kinds(institution_id)):
                 for case_id in sorted(self._shelf.ids(institution_id, kind)):
                     case = self._shelf.find((institution_id, kind, case_id))
                     found += case.findings if case is not None else []
@@ -138,12 +163,37 @@ class Supervisor:
         """The next instant to be judged; None while nothing is waiting for the clock."""
         return self._shelf.next_due()
 
+    def _resume(self, offset: int) -> None:
+        """Go on after a crash: what is newer than the log is stored again, and has others judged.
+
+        What it told others is stored before it, but they may not have been judged by it.
+        """
+        for name, case in self._shelf.resume(offset):
+            for key, stored in case.told.items():
+                _, shared, place, source = key.split(" ", 3)
+                if shared == "0":
+                    begins = (stored["begins"][0], stored["begins"][1])
+                    self._institution(name[0]).hear_again(place, source, begins)
+
+    def _hear(
+        self, institution_id: str, fact: Fact, told_at: int, offset: int, outcome: Outcome
+    ) -> None:
+        if not fact.shared:
+            self._institution(institution_id).hear(fact, told_at, offset)
+        elif self._alone:
+            self._institution(SHARED).hear(fact, told_at, offset)
+        else:
+            outcome.facts.append((told_at, fact))
+
     def _institution(self, institution_id: str) -> Institution:
         institution = self._institutions.get(institution_id)
         if institution is None:
             candidate = self._candidates.get(institution_id, self._default)
-            days = self._bench.roster_days(institution_id)
-            institution = Institution(institution_id, candidate, self._library, self._shelf, days)
+            if institution_id == SHARED:
+                candidate = NATIONAL
+            institution = Institution(
+                institution_id, candidate, self._library, self._shelf, self._bench, self._reference
+            )
             self._institutions[institution_id] = institution
         return institution
 
@@ -159,15 +209,17 @@ class Supervisor:
         while names := self._shelf.due(upto):
             for name in names:
                 candidate = self._institution(name[0]).candidate
-                transitions += self._bench.settle(name, candidate, upto)
+                settled = self._bench.settle(name, candidate, upto)
+                transitions += settled.transitions
+                for told_at, fact in settled.facts:
+                    cause = _cause(marks, told_at)
+                    offset = cause if cause is not None else (applied if applied >= 0 else FOREVER)
+                    self._hear(name[0], fact, told_at, offset, outcome)
                 if name[1] == "window":
                     touched.add(name[0])
         transitions.sort(key=lambda t: (t.at, t.finding.id, t.finding.version))
-        instants = [instant for instant, _ in marks]
         for transition in transitions:
-            position = bisect_right(instants, transition.at)
-            cause = marks[position][1] if position < len(marks) else None
-            outcome.changes.append(Change(transition, cause))
+            outcome.changes.append(Change(transition, _cause(marks, transition.at)))
         for institution_id in sorted(touched):
             outcome.aggregates += self._aggregates(institution_id)
         self._shelf.applied(applied)
@@ -196,6 +248,12 @@ class Supervisor:
             if end < kept_from:
                 del window.slots[number]
         return found
+
+
+def _cause(marks: list[tuple[int, int]], instant: int) -> int | None:
+    """The offset of the record that moved the clock past an instant."""
+    position = bisect_right(marks, instant, key=lambda mark: mark[0])
+    return marks[position][1] if position < len(marks) else None
 
 
 def _order(finding: Finding) -> tuple[str, str, str, str]:

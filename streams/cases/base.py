@@ -9,37 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.events import Evidence, newest_first
+from streams.events import ANY, Evidence, mask_of, newest_first
 from streams.findings import Finding
+
+FOREVER = 1 << 62
 
 
 class CaseFile(msgspec.Struct, array_like=True):
     """Evidence, the findings drawn from it, and where judging stands.
 
-    ``settled`` is the last instant judged; ``pending`` holds receipts not judged yet and ``wake``
-    the next instant at which the verdict may change without new evidence (0: never). ``replaced``
-    gives the receipt of a correction that lies in another case file, ``targets`` the occurrence
-    and the receipt of a superseded event that does. ``watches`` names other case files this one
-    waits for. ``retired`` holds published findings by id while a case file is judged anew from its
-    start. ``applied`` is the last log offset all of whose consequences are in here: a crash may
-    leave some case files newer than others, and records that come again change only those that lack
-    them.
+    ``settled`` is the last instant judged; ``pending`` holds receipts not judged yet with the types
+    of what was received (``mask_of``), and ``wakes`` by rule the next instant at which its verdict
+    may change without new evidence. ``replaced`` gives the receipt of a correction that lies in
+    another case file, ``targets`` the occurrence and the receipt of a superseded event that does.
+    ``watches`` names what the verdicts rest on beyond this case file, with the span of occurrence
+    that matters. ``retired`` holds published findings by id while a case file is judged anew from
+    its start. ``told`` remembers the facts given to other case files. ``began`` is the first
+    receipt that concerned a case file without evidence of its own. ``applied`` is the last log
+    offset all of whose consequences are in here: a crash may leave some case files newer than
+    others, and records that come again change only those that lack them.
     """
 
     evidence: dict[str, Evidence] = {}
     findings: list[Finding] = []
-    wake: int = 0
+    wakes: dict[str, int] = {}
     settled: int = 0
-    pending: list[int] = []
+    pending: dict[int, int] = {}
     replaced: dict[str, int] = {}
     targets: dict[str, tuple[int, int]] = {}
-    watches: list[str] = []
+    watches: dict[str, tuple[int, int]] = {}
     retired: dict[str, Finding] = {}
     applied: int = -1
+    told: dict[str, Any] = {}
+    began: int = FOREVER
 
     def fold(self, item: Evidence) -> bool:
         """Take evidence in; False when this changes nothing."""
@@ -49,32 +55,57 @@ class CaseFile(msgspec.Struct, array_like=True):
         self.evidence[item.id] = item
         return True
 
-    def restart(self, receipts: Iterable[int]) -> None:
-        """Forget what was judged, so that it is judged anew at every receipt, in their order."""
+    def restart(self) -> None:
+        """Forget what was judged, so that it is judged anew at every receipt, in their order.
+
+        What it looks up elsewhere asks for the receipts that matter there by itself.
+        """
         self.retired |= {finding.id: finding for finding in self.findings}
         self.findings = []
-        self.settled = self.wake = 0
-        self.pending = sorted({*receipts, *self.pending})
+        self.settled = 0
+        self.wakes.clear()
+        self.told.clear()
+        receipts = self.receipts() | ({self.began} if self.began != FOREVER else set())
+        self.pending = dict.fromkeys((*receipts, *self.pending), ANY)
 
     def receipts(self) -> set[int]:
         """Every receipt at which the evidence in force may change, judged or not."""
         told = (received_at for _, received_at in self.targets.values())
         return {*(i.r for i in self.evidence.values()), *self.replaced.values(), *told}
 
-    def due(self, upto: int) -> bool:
-        """Whether something is to be judged by ``upto`` (inclusive)."""
-        instants = [*self.pending, *([self.wake] if self.wake else [])]
-        return bool(instants) and min(instants) <= upto
+    @property
+    def wake(self) -> int:
+        """The next instant at which a verdict may change without new evidence (0: never)."""
+        return min(self.wakes.values(), default=0)
 
-    def touch(self, received_at: int) -> None:
+    @property
+    def next_due(self) -> int:
+        """The next instant to be judged; ``FOREVER`` if there is none."""
+        received = min(self.pending, default=FOREVER)
+        return min(received, min(self.wakes.values(), default=FOREVER))
+
+    def touch(self, received_at: int, mask: int = ANY) -> None:
         """Note a receipt that this case file must be judged at."""
-        if received_at not in self.pending:
-            self.pending.append(received_at)
+        self.pending[received_at] = self.pending.get(received_at, 0) | mask
 
 
 def _rank(item: Evidence) -> tuple[int, bytes]:
     """The first receipt wins; two receipts at one instant are told apart by content."""
     return item.r, msgspec.msgpack.encode(item)
+
+
+class Effective(NamedTuple):
+    """Evidence in force from some instant until ``until``, oldest first.
+
+    ``late`` names what is contested by corrections that came too late; ``admitted`` are the
+    receipts of corrections that took effect. ``latest`` is the last receipt of all, seen or not.
+    """
+
+    items: list[Evidence]
+    late: frozenset[str]
+    admitted: frozenset[int]
+    until: int
+    latest: int
 
 
 @dataclass(slots=True)
@@ -87,27 +118,69 @@ class Corrections:
     applied_now: bool = False
     late: set[str] = field(default_factory=set)
 
+    def note(self, view: Effective) -> None:
+        """Learn what some evidence in force says about corrections."""
+        self.late |= view.late
+        if self.now in view.admitted:
+            self.applied_now = True
 
-def effective(case: CaseFile, corrections: Corrections, as_uploads: bool = False) -> list[Evidence]:
-    """Evidence in force at ``corrections.now``, oldest first.
+
+def effective(
+    case: CaseFile, now: int, window: int, honour_late: bool = False, as_uploads: bool = False
+) -> Effective:
+    """Evidence of a case file in force at ``now``.
 
     A correction received by ``t(superseded) + window`` replaces what it supersedes, of several the
     highest revision; one that came later replaces nothing and is no evidence itself, but it was an
     upload all the same (``as_uploads``).
     """
-    now = corrections.now
-    known = [item for item in case.evidence.values() if item.r <= now]
-    revised = [item for item in known if item.supersedes is not None]
-    if revised or case.replaced:
-        hidden, stored_only = _superseded(case, known, revised, corrections)
+    known: list[Evidence] = []
+    until, latest = FOREVER, 0
+    corrected = bool(case.replaced or case.targets)
+    for item in case.evidence.values():
+        received_at = item.r
+        if received_at > latest:
+            latest = received_at
+        if received_at <= now:
+            known.append(item)
+            if item.supersedes is not None:
+                corrected = True
+        elif received_at < until:
+            until = received_at
+    late: set[str] = set()
+    admitted: set[int] = set()
+    if corrected:
+        receipts = case.receipts()
+        until = min((r for r in receipts if r > now), default=FOREVER)
+        latest = max(receipts)
+        trial = _Trial(now, window, honour_late, late, admitted)
+        hidden, stored_only = _superseded(case, known, trial)
         out = hidden if as_uploads else hidden | stored_only
         known = [item for item in known if item.id not in out]
     known.sort(key=newest_first)
-    return known
+    return Effective(known, frozenset(late), frozenset(admitted), until, latest)
+
+
+@dataclass(slots=True)
+class _Trial:
+    now: int
+    window: int
+    honour_late: bool
+    late: set[str]
+    admitted: set[int]
+
+    def admits(self, target_id: str, occurred: int, received_at: int) -> bool:
+        """Whether a correction replaces its target; notes what judging must know about it."""
+        in_time = received_at <= occurred + self.window
+        if in_time:
+            self.admitted.add(received_at)
+        else:
+            self.late.add(target_id)
+        return in_time or self.honour_late
 
 
 def _superseded(
-    case: CaseFile, known: list[Evidence], revised: list[Evidence], corrections: Corrections
+    case: CaseFile, known: list[Evidence], trial: _Trial
 ) -> tuple[set[str], set[str]]:
     """Ids of the evidence that a correction replaced, and of corrections that replace nothing.
 
@@ -119,19 +192,20 @@ def _superseded(
         original = by_id.get(item_id)
         if (
             original is not None
-            and received_at <= corrections.now
-            and _admitted(corrections, item_id, original.t, received_at)
+            and received_at <= trial.now
+            and trial.admits(item_id, original.t, received_at)
         ):
             hidden.add(item_id)
     stored_only: set[str] = set()
     successor: dict[str, str] = {}
+    revised = [item for item in known if item.supersedes is not None]
     for item in sorted(revised, key=lambda e: (e.revision, e.r, e.id)):
         target_id = str(item.supersedes)
         original = by_id.get(target_id)
         occurred, told = case.targets.get(target_id, (item.t, 0))
-        if original is not None or told > corrections.now:
+        if original is not None or told > trial.now:
             occurred = item.t if original is None else original.t
-        in_time = _admitted(corrections, target_id, occurred, item.r)
+        in_time = trial.admits(target_id, occurred, item.r)
         if target_id in stored_only or not in_time:
             stored_only.add(item.id)
             continue
@@ -142,14 +216,12 @@ def _superseded(
     return hidden, stored_only
 
 
-def _admitted(corrections: Corrections, target_id: str, occurred: int, received_at: int) -> bool:
-    """Whether a correction replaces its target; notes what judging must know about it."""
-    in_time = received_at <= occurred + corrections.window
-    if not in_time:
-        corrections.late.add(target_id)
-    elif received_at == corrections.now:
-        corrections.applied_now = True
-    return in_time or corrections.honour_late
+def types_in(items: Iterable[Evidence]) -> int:
+    """The types of some evidence, as a mask."""
+    mask = 0
+    for item in items:
+        mask |= mask_of(item.type)
+    return mask
 
 
 def encode(case: CaseFile) -> bytes:

@@ -1,65 +1,53 @@
 """The ledger: dated versions of what an institution has filed, answered as of any instant.
 
-One case file per entity (``institution``, ``hours``, ``stops``, ``documents``, ``staff/<id>``).
-The functions of RULES 2.6 (``inst``, ``staff``, ``doc``, ``stops``) are methods here. They answer
-for the act's instant x from what had been received when the platform judged.
+One case file per entity (``streams/places.py`` lists them). The functions of RULES 2.6 (``inst``,
+``approved``, ``staff``, ``registry``, ``doc``, ``stops``) are methods here. They answer for the
+act's instant x from what had been received when the platform judged.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
+from streams.cases import stops
+from streams.cases.base import FOREVER
+from streams.cases.stops import Stop
 from streams.events import Evidence
 from streams.intervals import IntervalSet, union
 from streams.rulebook import Rulebook
 from streams.timeline import MINUTE, day_of, end_of_day, start_of_day, weekday
 
-FOREVER = 1 << 62
 
-FIELDS: dict[str, tuple[str, ...]] = {
-    "InstitutionFiled": (
-        "filing_kind",
-        "institution_form",
-        "registered_name",
-        "host_institution_id",
-    ),
-    "StaffFiled": ("staff_id", "role", "status", "employer_id", "full_time"),
-    "DocumentFiled": ("doc_type", "effective_from", "effective_to", "counterparty_ids"),
-    "BusinessHoursDeclared": ("weekly", "exceptions"),
-    "ServiceStatusChanged": ("scope", "scope_id", "status"),
-    "AssessmentCompleted": ("assessment_type", "result"),
-    "AdverseEventReported": ("stage", "discovered_at", "affected_scope", "affected_scope_id"),
-}
+class Entities(Protocol):
+    """Gives the evidence of an entity in force, oldest first.
 
+    ``upto`` is the last instant of occurrence that the answer can rest on: evidence of later ones
+    will not be asked for again.
+    """
 
-def entity_of(event_type: str, staff_id: str | None) -> str | None:
-    """The ledger entity that keeps an event; None when the ledger does not keep it."""
-    match event_type:
-        case "StaffFiled":
-            return f"staff/{staff_id}"
-        case "InstitutionFiled":
-            return "institution"
-        case "DocumentFiled":
-            return "documents"
-        case "BusinessHoursDeclared":
-            return "hours"
-        case "ServiceStatusChanged" | "AssessmentCompleted" | "AdverseEventReported":
-            return "stops"
-    return None
+    def __call__(self, entity: str, upto: int = FOREVER) -> list[Evidence]: ...
 
 
 class Ledger:
     """One institution's ledger as received by one instant.
 
-    ``entity`` returns the evidence of an entity in force, oldest first.
+    ``ids`` lists what there is below an entity name such as ``staff``.
     """
 
-    def __init__(self, entity: Callable[[str], list[Evidence]]) -> None:
+    def __init__(self, entity: Entities, ids: Callable[[str], list[str]]) -> None:
         self._entity = entity
+        self._ids = ids
+
+    # -- the institution ---------------------------------------------------------------------------
 
     def institution(self, instant: int) -> Evidence | None:
         """``inst(i, x)``: the snapshot filed last by x."""
-        return _latest(self._entity("institution"), instant)
+        return _latest(self._entity("institution", instant), instant)
+
+    def institution_filings(self) -> list[Evidence]:
+        """Every snapshot filed, oldest first."""
+        return self._entity("institution")
 
     def form(self, instant: int) -> str | None:
         """``institution_form`` at x; before the first filing, the form first filed."""
@@ -78,21 +66,122 @@ class Ledger:
             if filing["institution_form"] == form
         )
 
+    def infrastructure(self) -> list[Evidence]:
+        """Every snapshot of equipment filed, oldest first."""
+        return self._entity("infrastructure")
+
+    def assessments(self, kind: str) -> list[Evidence]:
+        """Assessments of a type (``MLPS``, ``CONFORMITY_TEST``), oldest first."""
+        return [a for a in self._entity("assessments") if a["assessment_type"] == kind]
+
+    def verifications(self) -> list[Evidence]:
+        """Stages of verifications of the licence, oldest first."""
+        return self._entity("verifications")
+
+    def declarations(self) -> list[Evidence]:
+        """Declarations of business hours, oldest first."""
+        return self._entity("hours")
+
+    def status_changes(self) -> list[Evidence]:
+        """Suspensions, closures and resumptions of service of any scope, oldest first."""
+        return [r for r in self._entity("stops") if r.type == "ServiceStatusChanged"]
+
+    def adverse_events(self) -> list[Evidence]:
+        """Reports of adverse events of any stage, oldest first."""
+        return [r for r in self._entity("stops") if r.type == "AdverseEventReported"]
+
+    def duties(self, duty_type: str) -> list[Evidence]:
+        """Completions of a recurring duty, oldest first."""
+        return self._entity(f"duties/{duty_type}")
+
+    def notices(
+        self, item: str, staff_id: str | None = None, upto: int = FOREVER
+    ) -> list[Evidence]:
+        """Publications and withdrawals of an item (of a staff member), oldest first."""
+        entity = "notices" if staff_id is None else f"notices-of/{staff_id}"
+        return [n for n in self._entity(entity, upto) if n["item"] == item]
+
+    # -- departments and staff ---------------------------------------------------------------------
+
+    def department_codes(self) -> list[str]:
+        """Every department with a filing, known by now or not."""
+        return self._ids("departments")
+
+    def department_filings(self, dept_code: str) -> list[Evidence]:
+        """Approvals and revocations of a department, by the day they take effect."""
+        filings = self._entity(f"departments/{dept_code}")
+        return sorted(filings, key=lambda f: (f["effective_from"], f.t))
+
+    def department(self, dept_code: str, day: int) -> Evidence | None:
+        """The approval or revocation in effect on a day, whether it has expired or not."""
+        return next(
+            (f for f in reversed(self.department_filings(dept_code)) if f["effective_from"] <= day),
+            None,
+        )
+
+    def approved(self, dept_code: str, instant: int) -> bool:
+        """``approved(i, d, x)``."""
+        day = day_of(instant)
+        found = self.department(dept_code, day)
+        return (
+            found is not None
+            and found["status"] == "APPROVED"
+            and (found["effective_to"] is None or day <= found["effective_to"])
+        )
+
+    def staff_ids(self) -> list[str]:
+        """Every person with a filing, known by now or not."""
+        return self._ids("staff")
+
     def staff(self, staff_id: str, instant: int) -> Evidence | None:
         """``staff(i, s, x)``."""
-        return _latest(self.staff_filings(staff_id), instant)
+        return _latest(self._entity(f"staff/{staff_id}", instant), instant)
+
+    def staff_known(self, staff_id: str, instant: int) -> int:
+        """The first receipt of a filing about a person in effect by x; ``FOREVER`` if none is."""
+        filings = self._entity(f"staff/{staff_id}", instant)
+        return min((f.r for f in filings if f.t <= instant), default=FOREVER)
 
     def staff_filings(self, staff_id: str) -> list[Evidence]:
         """Every filing about a person, oldest first."""
         return self._entity(f"staff/{staff_id}")
 
+    def registry(self, staff_id: str, instant: int) -> Evidence | None:
+        """``registry(s, x)``: the check valid last by x, else the earliest one after."""
+        checks = self.registry_checks(staff_id)
+        return next((c for c in reversed(checks) if c["valid_as_of"] <= instant), None) or next(
+            iter(checks), None
+        )
+
+    def registry_checks(self, staff_id: str) -> list[Evidence]:
+        """Every look-up of a person in the national registers, by the instant it is valid for."""
+        return sorted(
+            self._entity(f"registers/{staff_id}"), key=lambda c: (c["valid_as_of"], c.t, c.id)
+        )
+
+    def policies(self, staff_id: str) -> list[Evidence]:
+        """Every liability insurance filed for a person."""
+        return self._entity(f"policies/{staff_id}")
+
+    # -- documents, hours, stops -------------------------------------------------------------------
+
     def documents(self, doc_type: str, counterparty_id: str | None = None) -> list[Evidence]:
-        """Documents of a type, optionally those that name a counterparty."""
+        """Documents of a type ever filed, optionally those that name a counterparty."""
         return [
             doc
             for doc in self._entity("documents")
             if doc["doc_type"] == doc_type
             and (counterparty_id is None or counterparty_id in doc["counterparty_ids"])
+        ]
+
+    def documents_in_force(
+        self, doc_type: str, instant: int, counterparty_id: str | None = None
+    ) -> list[Evidence]:
+        """``doc(i, type, x)``, optionally those that name a counterparty."""
+        return [
+            doc
+            for doc in self.documents(doc_type, counterparty_id)
+            if document_period(doc)[0] <= instant < document_period(doc)[1]
         ]
 
     def business_hours(self, start: int, end: int) -> list[tuple[int, int, Evidence]]:
@@ -114,15 +203,34 @@ class Ledger:
 
     def stops(self, book: Rulebook) -> IntervalSet:
         """Institution-level stop intervals (RULES LIC-05, D6), by the causes the rulebook knows."""
-        records = self._entity("stops")
+        return union(stops.of_institution(self.scoped_stops(book)))
+
+    def scoped_stops(self, book: Rulebook, upto: int = FOREVER) -> list[Stop]:
+        """``stops(i)``: every stop with its cause and scope, by the causes the rulebook knows.
+
+        For ``upto`` only those in force by then and not after are right.
+        """
         settings = book.rules["LIC-05"]
-        pairs = _declared_stops(records)
-        pairs += _cancellations(self._entity("institution"))
+        found = stops.cancelled(self._upto("institution", upto))
+        reported = upto
         if settings.flag("mlps_stop"):
-            pairs += _failed_assessments(records, book.immediate)
+            assessments = self._upto("assessments", upto)
+            mlps = [a for a in assessments if a["assessment_type"] == "MLPS"]
+            found += stops.failed(mlps, book.immediate)
         if settings.flag("adverse_stop"):
-            pairs += _adverse_events(records, book.immediate)
-        return union(pairs)
+            reported = min(upto + stops.REPORTED_WITHIN, FOREVER)
+        records = self._upto("stops", reported)
+        changes = [r for r in records if r.type == "ServiceStatusChanged" and r.t <= upto]
+        found += stops.declared(changes)
+        if settings.flag("adverse_stop"):
+            reports = (r for r in records if r.type == "AdverseEventReported")
+            found += stops.adverse(reports, changes, book.immediate)
+        return found
+
+    def _upto(self, entity: str, upto: int) -> list[Evidence]:
+        """Evidence of an entity that occurred by an instant."""
+        found = self._entity(entity, upto)
+        return found if upto >= FOREVER else [item for item in found if item.t <= upto]
 
 
 def document_period(document: Evidence) -> tuple[int, int]:
@@ -150,65 +258,6 @@ def _pattern(declaration: Evidence, since: int, until: int) -> IntervalSet:
     return union(pairs)
 
 
-def _declared_stops(records: Iterable[Evidence]) -> IntervalSet:
-    """Cause 1: SUSPENDED or CEASED until the next RESUMED of the same scope."""
-    pairs: IntervalSet = []
-    stopped: int | None = None
-    for record in records:
-        if record.type != "ServiceStatusChanged" or record["scope"] != "INSTITUTION":
-            continue
-        if record["status"] == "RESUMED":
-            if stopped is not None:
-                pairs.append((stopped, record.t))
-                stopped = None
-        elif stopped is None:
-            stopped = record.t
-    return pairs if stopped is None else [*pairs, (stopped, FOREVER)]
-
-
-def _cancellations(filings: Iterable[Evidence]) -> IntervalSet:
-    """Cause 2: from cancellation to the next filing that is none."""
-    pairs: IntervalSet = []
-    stopped: int | None = None
-    for filing in filings:
-        if filing["filing_kind"] == "CANCELLED":
-            stopped = filing.t if stopped is None else stopped
-        elif stopped is not None:
-            pairs.append((stopped, filing.t))
-            stopped = None
-    return pairs if stopped is None else [*pairs, (stopped, FOREVER)]
-
-
-def _failed_assessments(records: list[Evidence], immediate: int) -> IntervalSet:
-    """Cause 3: from a failed MLPS assessment plus the time for stopping to the next PASS."""
-    mlps = [
-        r for r in records if r.type == "AssessmentCompleted" and r["assessment_type"] == "MLPS"
-    ]
-    passes = [record.t for record in mlps if record["result"] == "PASS"]
-    return [
-        (fail.t + immediate, next((t for t in passes if t >= fail.t), FOREVER))
-        for fail in mlps
-        if fail["result"] == "FAIL"
-    ]
-
-
-def _adverse_events(records: list[Evidence], immediate: int) -> IntervalSet:
-    """Cause 4: from an adverse event's discovery plus the time for stopping to a resumption."""
-    resumed = [
-        r.t
-        for r in records
-        if r.type == "ServiceStatusChanged"
-        and r["scope"] == "INSTITUTION"
-        and r["status"] == "RESUMED"
-    ]
-    pairs: IntervalSet = []
-    for event in _of_stage(records, "INITIAL"):
-        if event["affected_scope"] == "INSTITUTION":
-            found = event["discovered_at"]
-            pairs.append((found + immediate, next((t for t in resumed if t >= found), FOREVER)))
-    return pairs
-
-
-def _of_stage(records: Iterable[Evidence], stage: str) -> list[Evidence]:
-    """Adverse-event reports of a stage."""
-    return [r for r in records if r.type == "AdverseEventReported" and r["stage"] == stage]
+def cancellations(filings: Iterable[Evidence]) -> IntervalSet:
+    """When the registration is cancelled: until the next filing that is no cancellation."""
+    return [(stop.start, stop.end) for stop in stops.cancelled(filings)]

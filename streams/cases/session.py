@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Any
 
-from streams.events import Evidence
+from streams.cases.base import CaseFile
+from streams.events import Evidence, newest_first
 
 EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
 REMOTE_MEDICINE = "REMOTE_MEDICINE"
@@ -16,11 +18,11 @@ LIVE_MODES = frozenset({"VOICE", "VIDEO"})
 """Modes in which the doctor is present all the time."""
 
 
-class Session:
-    """What is known of one session at an instant."""
+class Dossier:
+    """What is known of one case at an instant: evidence in force by type."""
 
-    def __init__(self, session_id: str, evidence: Iterable[Evidence]) -> None:
-        self.id = session_id
+    def __init__(self, case_id: str, evidence: Iterable[Evidence]) -> None:
+        self.id = case_id
         self._by_type: dict[str, list[Evidence]] = {}
         for item in evidence:
             self._by_type.setdefault(item.type, []).append(item)
@@ -28,6 +30,26 @@ class Session:
     def events(self, event_type: str) -> list[Evidence]:
         """Events of a type in force, oldest first."""
         return self._by_type.get(event_type, [])
+
+    def first(self, event_type: str) -> Evidence | None:
+        """The earliest event of a type."""
+        return next(iter(self.events(event_type)), None)
+
+    def everything(self) -> list[Evidence]:
+        """All evidence in force, oldest first."""
+        return sorted((i for items in self._by_type.values() for i in items), key=newest_first)
+
+
+class CaseView(Dossier):
+    """A case that keeps more than evidence: ``case`` is its file, whole; mind what came later."""
+
+    def __init__(self, case_id: str, evidence: Iterable[Evidence], case: CaseFile) -> None:
+        super().__init__(case_id, evidence)
+        self.case: Any = case
+
+
+class Session(Dossier):
+    """What is known of one session at an instant."""
 
     @cached_property
     def opened(self) -> Evidence | None:

@@ -9,24 +9,27 @@ publishing stream (UPL-03).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 
 import msgspec
 
-from streams.cases.base import CaseFile
+from streams.cases.base import FOREVER, CaseFile
 from streams.timeline import DAY, HOUR, MINUTE, SHANGHAI_OFFSET
 
 _GROWTH = math.log(1.25)
 KEPT_IDS = 50
+_CLOSELY = 100
 KEPT_MISSING = 3 * DAY
 """How long a run confirmed missing is kept once complete, in ms: the windows of UPL-06 are over."""
 
 
 class Receipt(msgspec.Struct, array_like=True, gc=False):
-    """Where and when an event was first received."""
+    """Where and when an event was first received, and a hash of what it said."""
 
     offset: int
     received_at: int
     occurred_at: int
+    digest: bytes
 
 
 class Lateness(CaseFile):
@@ -121,32 +124,64 @@ class Run(msgspec.Struct, array_like=True):
         confirmed_at = self.noticed + confirm_after
         return self.missing(confirmed_at) > 0 and confirmed_at > clock - KEPT_MISSING
 
+    @property
+    def length(self) -> int:
+        return self.last - self.first + 1
+
     def missing(self, instant: int) -> int:
         """How many numbers had not been received by ``instant``."""
         came = sum(last - first + 1 for first, last, at in self.filled if at <= instant)
-        return self.last - self.first + 1 - came
+        return self.length - came
+
+    def gaps(self, instant: int) -> list[tuple[int, int]]:
+        """The numbers that had not been received by ``instant``, as ``(first, last)``."""
+        found = []
+        start = self.first
+        for first, last, at in self.filled:
+            if at <= instant:
+                if first > start:
+                    found.append((start, first - 1))
+                start = last + 1
+        return [*found, (start, self.last)] if start <= self.last else found
+
+    def fill(self, number: int, received_at: int) -> bool:
+        """Note the arrival of one of its numbers; False if that came before."""
+        place = bisect_left(self.filled, (number,))
+        if place < len(self.filled) and self.filled[place][0] == number:
+            return False
+        self.filled.insert(place, (number, number, received_at))
+        return True
 
 
 class Stream(CaseFile):
-    """Sequence numbers of one publishing stream: the highest received and the runs missing."""
+    """Sequence numbers of one publishing stream: the highest received and the runs missing.
+
+    ``begun`` says from which receipt on which day was the first of its use, ``manifests`` the first
+    receipt of a manifest by business day (UPL-04).
+    """
 
     highest: int = 0
     highest_at: int = 0
     runs: list[Run] = msgspec.field(default_factory=list)
+    begun: dict[int, int] = msgspec.field(default_factory=dict)
+    manifests: dict[int, int] = msgspec.field(default_factory=dict)
 
     def receive(self, number: int, occurred_at: int, received_at: int) -> bool:
-        """Take one number in; False when it changes nothing (a number seen before)."""
+        """Take one number in; whether the runs should be judged again for it.
+
+        A long run is judged again when it is complete, not for every number on the way.
+        """
         if number > self.highest:
+            known = len(self.runs)
             self.expect(number - 1, occurred_at, received_at)
             self.highest, self.highest_at = number, occurred_at
-            return True
-        for run in self.runs:
-            if run.first <= number <= run.last:
-                if any(first <= number <= last for first, last, _ in run.filled):
-                    return False
-                run.filled.append((number, number, received_at))
-                return True
-        return False
+            return len(self.runs) > known
+        place = bisect_right(self.runs, number, key=lambda run: run.first) - 1
+        if place < 0 or number > self.runs[place].last:
+            return False
+        run = self.runs[place]
+        filled = run.fill(number, received_at)
+        return filled and (run.length <= _CLOSELY or len(run.filled) == run.length)
 
     def expect(self, last: int, occurred_at: int, received_at: int) -> None:
         """Note that all numbers up to ``last`` exist; those not received are missing."""
@@ -159,6 +194,32 @@ class Stream(CaseFile):
     def forget(self, clock: int, confirm_after: int) -> None:
         """Drop runs that matter no more: complete in time, or confirmed missing long ago."""
         self.runs = [run for run in self.runs if run.matters(clock, confirm_after)]
+
+    def use(self, day: int, received_at: int) -> bool:
+        """Note a day of use; False if one no later was known no later."""
+        if any(known <= day and at <= received_at for known, at in self.begun.items()):
+            return False
+        self.begun = {
+            known: at for known, at in self.begun.items() if known < day or at < received_at
+        }
+        self.begun[day] = received_at
+        return True
+
+    def first_day(self, instant: int) -> int:
+        """The first day of its use as known at an instant; ``FOREVER`` while it has none."""
+        return min((day for day, at in self.begun.items() if at <= instant), default=FOREVER)
+
+    def begun_by(self, instant: int) -> bool:
+        """Whether an event of it had been received by an instant."""
+        return any(at <= instant for at in self.begun.values())
+
+    def receipts(self) -> set[int]:
+        """Every receipt at which something about the stream changed."""
+        found = {*self.begun.values(), *self.manifests.values()}
+        for run in self.runs:
+            found.add(run.noticed)
+            found.update(at for _, _, at in run.filled)
+        return found
 
 
 def slot_of(received_at: int, slide: int) -> int:

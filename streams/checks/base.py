@@ -1,61 +1,56 @@
 """What a rule is, and what it may ask while judging.
 
 A rule is a pure function of a case view and a ``Context``: no I/O, no wall clock. It yields a
-``Verdict`` for each violation it holds at the instant, and says through the context when its
-answer may change without new evidence (``wake``) and whose evidence it waits for (``watch``).
+``Verdict`` for each violation it holds at the instant. Everything it looks up beyond its own case
+file goes through ``Context.records``, which notes what the answer rests on: whatever can change it
+later has the rule judge again, so no rule has to say whom it waits for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from streams.cases.ledger import Ledger
-from streams.events import Evidence
 from streams.findings import Finding, State, Verdict
 from streams.rulebook import Rulebook, RuleSettings
+from streams.timeline import end_of_day
 
-
-class Records(Protocol):
-    """What a rule may look up beyond its own case file, as received by the instant judged."""
-
-    @property
-    def ledger(self) -> Ledger: ...
-
-    def logins(self, staff_id: str, start: int, end: int) -> list[Evidence]:
-        """Passed real-name checks of a person in ``[start, end]``, any phase."""
-        ...
-
-    def enrolments(self, staff_id: str) -> list[Evidence]:
-        """The earliest passed real-name checks of a person, any phase."""
-        ...
+if TYPE_CHECKING:
+    from streams.records import InstitutionRecords
+    from streams.reference import ReferenceData
 
 
 @dataclass(slots=True)
 class Context:
     """One rule judging one case file at one instant under one rulebook.
 
-    ``since`` bounds what was judged: findings that began earlier are left as they are.
+    ``since`` bounds what was judged: findings that began earlier are left as they are. ``findings``
+    are those that this rule has drawn from this case file so far.
     """
 
     now: int
     book: Rulebook
     settings: RuleSettings
-    records: Records
+    records: InstitutionRecords
     findings: list[Finding] = field(default_factory=list)
     next_wake: int = 0
-    watches: set[str] = field(default_factory=set)
     since: int = 0
+
+    @property
+    def reference(self) -> ReferenceData:
+        """Lists decided by the authority: drugs, departments, diagnoses, working days."""
+        return self.records.reference
+
+    def on(self, clause: str) -> bool:
+        """Whether the rulebook judges this clause of the rule."""
+        return self.settings.judges(clause)
 
     def wake(self, instant: int) -> None:
         """Judge again at ``instant`` even if nothing more is received."""
         if instant > self.now and (not self.next_wake or instant < self.next_wake):
             self.next_wake = instant
-
-    def watch(self, name: str) -> None:
-        """Judge again when evidence of that name (``enrolment/<staff>``) is received."""
-        self.watches.add(name)
 
     def ripen(self, suspected_at: int, confirmed_at: int) -> State | None:
         """The state that an absence has reached now; asks to be woken for the next one."""
@@ -76,20 +71,87 @@ class Context:
         confirmed = max(times.clinical_confirmed(due), trigger + times.wait)
         return self.ripen(max(due, trigger) + times.wait, confirmed)
 
+    def filing_absence(self, due: int, trigger: int) -> State | None:
+        """The state of a filed state needed at the instant ``due`` and not known (RULES 1.6.2)."""
+        times = self.book.deadlines
+        confirmed = max(times.filing_confirmed(due), trigger + times.wait)
+        return self.ripen(max(due, trigger) + times.wait, confirmed)
+
+    def filing_absence_on(self, day: int, trigger: int) -> State | None:
+        """The same for a deadline that is a whole Shanghai day."""
+        times = self.book.deadlines
+        confirmed = max(times.filing_deadline(day) + times.grace, trigger + times.wait)
+        return self.ripen(max(end_of_day(day), trigger) + times.wait, confirmed)
+
 
 Judge = Callable[[Any, Context], Iterable[Verdict]]
+
+
+class Resolution(StrEnum):
+    """How an established violation ends (RULES 1.6.6)."""
+
+    AUTO = "AUTO"
+    ADMIN = "ADMIN"
 
 
 @dataclass(frozen=True)
 class Rule:
     """A rule of the catalogue.
 
-    ``subject`` names the case file it judges and ``reads`` the evidence it needs from it: event
-    type to payload fields. ``misses`` says (zh, en) what the rule cannot see.
+    ``judges`` gives, for each kind of case file that it judges, how. ``reads`` names every type of
+    event the verdicts may rest on, wherever it is kept, with the payload fields needed; evidence of
+    other types never has the rule judge again. ``auto`` lists the clauses that end by themselves
+    when the condition has ended (with None for a rule without clauses; ``ALL`` for all); the others
+    stay until a rectification answers a notice. What the rule cannot see is in the texts
+    (``rule.<id>.misses``).
     """
 
     id: str
-    subject: str
     reads: Mapping[str, tuple[str, ...]]
-    judge: Judge
-    misses: tuple[str, str]
+    judges: Mapping[str, Judge]
+    auto: Container[str | None] = frozenset()
+
+    def resolution(self, clause: str | None) -> Resolution:
+        """How a finding of the clause is resolved."""
+        return Resolution.AUTO if clause in self.auto else Resolution.ADMIN
+
+
+class _All:
+    def __contains__(self, clause: object) -> bool:
+        return True
+
+
+ALL: Container[str | None] = _All()
+"""As ``Rule.auto``: every clause ends by itself."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What a case file tells others: kept as evidence under ``place`` (``records.facts``).
+
+    ``source`` names who tells it, ``t`` when it occurred. A fact told anew replaces the one that
+    the same source told before; one told no more is taken back. ``begins`` is the case file (kind
+    and id) to be judged by it. A ``shared`` fact leaves the institution: it meets those of other
+    institutions.
+    """
+
+    place: str
+    source: str
+    t: int
+    body: Mapping[str, Any]
+    begins: tuple[str, str]
+    shared: bool = False
+
+
+Tell = Callable[[Any, Context], Iterable[Fact]]
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Draws facts from the case files of a kind; ``reads`` as for a rule, ``rules`` want them."""
+
+    id: str
+    kind: str
+    reads: Mapping[str, tuple[str, ...]]
+    tell: Tell
+    rules: frozenset[str]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from streams.cases.session import LIVE_MODES, Session
 from streams.checks.base import Context, Rule
+from streams.checks.sessions import strongest
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.timeline import format_duration
@@ -53,11 +54,9 @@ def _verified(session: Session, opened: Evidence, ctx: Context) -> bool:
                 if check["phase"] == "PRE_SESSION" and earliest <= check.t <= x
             ]
         case "LOGIN":
-            ctx.watch(f"logins/{doctor_id}")
             candidates = ctx.records.logins(doctor_id, x - ctx.settings.millis("login_max_age"), x)
         case _:
-            ctx.watch(f"enrolments/{doctor_id}")
-            candidates = [c for c in ctx.records.enrolments(doctor_id) if c.t <= x]
+            candidates = [c for c in ctx.records.enrolments(doctor_id, x) if c.t <= x]
     return any(counts(check, doctor_id, methods) for check in candidates)
 
 
@@ -83,7 +82,6 @@ def _recorded_or_signed(
 def _signed(session: Session, opened: Evidence, ctx: Context) -> bool:
     """A log-in by digital certificate, and every prescription validly signed."""
     doctor_id = opened["doctor_id"]
-    ctx.watch(f"logins/{doctor_id}")
     earliest = opened.t - ctx.settings.millis("login_max_age")
     logins = ctx.records.logins(doctor_id, earliest, opened.t)
     certificate = frozenset({"DIGITAL_CERT"})
@@ -167,11 +165,123 @@ def _unchecked_acts(
         yield _verdict(session, state, "b", act.t, act.t, (opened, *checks, act), act.t)
 
 
+def continued_after_failure(session: Session, ctx: Context) -> Iterator[Verdict]:
+    """IDV-03: a session does not go on when the doctor was not recognised (GX 19, SC 13, CQ 23).
+
+    (a) somebody else was recognised in the session. (b) after a check that the doctor did not pass
+    nobody passed within the time for another try, and the session went on: by acts, or by not
+    being closed in time. Not passed means FAIL, a match to another person before the session, or
+    nobody matched (D41); a match to another person in the session is (a) alone. An act or a late
+    closing that is known makes (b) due when the time for another try ends; as long as the closing
+    is merely missing it is due when the session should have ended. By whichever method a check was
+    made does not matter here.
+    """
+    opened = session.opened
+    if opened is None or not session.checks:
+        return
+    doctor_id = opened["doctor_id"]
+    strangers = [
+        check
+        for check in session.checks
+        if check["phase"] == "IN_SESSION" and check["matched_staff_id"] not in (None, doctor_id)
+    ]
+    if strangers:
+        first = strangers[0]
+        facts = {"doctor_id": doctor_id, "matched_staff_id": first["matched_staff_id"]}
+        shown = (opened, *strangers)
+        yield _verdict(session, State.CONFIRMED, "a", None, first.t, shown, facts=facts)
+    failed = [check for check in session.checks if _not_passed(check, doctor_id)]
+    if not failed:
+        return
+    found = strongest(
+        (state, (check, due))
+        for check in failed
+        for state, due in _going_on(session, opened, check, ctx)
+    )
+    if found is not None:
+        state, (check, due) = found
+        closed = () if session.closed is None else (session.closed,)
+        shown = (opened, *failed, *session.acts, *closed)
+        yield _verdict(session, state, "b", due, check.t, shown, facts={"doctor_id": doctor_id})
+
+
+def _not_passed(check: Evidence, doctor_id: str) -> bool:
+    matched = check["matched_staff_id"]
+    if check["result"] == "FAIL" or matched is None:
+        return True
+    return bool(check["phase"] == "PRE_SESSION" and matched != doctor_id)
+
+
+def _going_on(
+    session: Session, opened: Evidence, failed: Evidence, ctx: Context
+) -> Iterator[tuple[State | None, int]]:
+    """How far it is established that a session went on after a check, and the time it was due."""
+    end = max(failed.t + ctx.settings.millis("retry_window"), opened.t)
+    if any(
+        failed.t < check.t <= end
+        and check["result"] == "PASS"
+        and check["matched_staff_id"] == opened["doctor_id"]
+        for check in session.checks
+    ):
+        return
+    late = end + ctx.settings.millis("stop_within")
+    known = max(opened.r, failed.r)
+    closed = session.closed
+    signs = [act.r for act in session.acts if act.t > end]
+    if closed is None or closed.t > late:
+        if closed is not None:
+            signs.append(closed.r)
+        yield ctx.clinical_absence(late, known), late
+    if signs:
+        yield ctx.clinical_absence(end, max(known, min(signs))), end
+
+
+def patient_unverified(session: Session, ctx: Context) -> Iterator[Verdict]:
+    """IDV-05: the patient is registered by real name before the session (GX 23, CQ 32, SC 14).
+
+    Registered once is enough unless ``max_age`` says otherwise, and the last check by then must not
+    have failed; a pass at the same instant as a failure counts. Where kinds of identifiers are
+    asked for (CQ 32), a pass that lists fewer is none. A failure that undoes a registration known
+    before is a trigger of its own.
+    """
+    opened = session.opened
+    if opened is None:
+        return
+    x = opened.t
+    oldest = ctx.settings.millis_or_none("max_age")
+    kinds = ctx.settings.count("min_identifier_kinds")
+    checks = [
+        item
+        for item in ctx.records.evidence("patient", opened["patient_token"], x)
+        if item.type == "PatientIdentityVerified" and item.t <= x
+    ]
+    passes = [item for item in checks if item["result"] == "PASS"]
+    failed = [item for item in checks if item["result"] == "FAIL"]
+    last_pass = max((item.t for item in passes), default=x)
+    undone = [item for item in failed if item.t > last_pass]
+    good = [
+        item
+        for item in passes
+        if (oldest is None or item.t >= x - oldest)
+        and len(item["identifier_kinds_registered"]) >= kinds
+    ]
+    trigger = opened.r
+    if good:
+        if not undone:
+            return
+        known = min(item.r for item in undone)
+        if min(item.r for item in good) <= known:
+            trigger = max(trigger, known)
+    state = ctx.clinical_absence(x, trigger)
+    if state is not None:
+        yield _verdict(session, state, None, x, x, (opened, *checks))
+
+
 def _verdict(
     session: Session,
     state: State,
     clause: str | None,
-    due: int,
+    due: int | None,
     start: int,
     shown: Iterable[Evidence],
     end: int | None = None,
@@ -195,7 +305,6 @@ _CHECK = ("staff_id", "matched_staff_id", "phase", "method", "result")
 RULES = (
     Rule(
         id="IDV-01",
-        subject="session",
         reads={
             "SessionOpened": ("doctor_id", "service_kind"),
             "SessionClosed": ("outcome",),
@@ -203,25 +312,34 @@ RULES = (
             "PrescriptionIssued": ("doctor_signature",),
             "ProcessRecordArchived": ("media", "coverage_start", "coverage_end"),
         },
-        judge=verified_before_reception,
-        misses=(
-            "医师本人通过核验后将设备交予他人的情形不可见。",
-            "A doctor who passes the check and hands the device over is not seen.",
-        ),
+        judges={"session": verified_before_reception},
     ),
     Rule(
         id="IDV-02",
-        subject="session",
         reads={
             "SessionOpened": ("doctor_id", "mode", "service_kind"),
             "SessionClosed": ("outcome", "diagnosis_codes"),
             "DoctorIdentityVerified": _CHECK,
             "PrescriptionIssued": (),
         },
-        judge=supervised_in_session,
-        misses=(
-            "两次核验之间更换人员的情形不可见。",
-            "A change of person between two checks is not seen.",
-        ),
+        judges={"session": supervised_in_session},
+    ),
+    Rule(
+        id="IDV-03",
+        reads={
+            "SessionOpened": ("doctor_id",),
+            "SessionClosed": ("outcome", "diagnosis_codes"),
+            "DoctorIdentityVerified": _CHECK,
+            "PrescriptionIssued": (),
+        },
+        judges={"session": continued_after_failure},
+    ),
+    Rule(
+        id="IDV-05",
+        reads={
+            "SessionOpened": ("patient_token",),
+            "PatientIdentityVerified": ("result", "identifier_kinds_registered"),
+        },
+        judges={"session": patient_unverified},
     ),
 )

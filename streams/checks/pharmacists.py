@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from streams.cases.roster import DUTY_FIELDS
-from streams.checks.base import Context, Rule
+from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import STANDING, Finding, State, Verdict
 from streams.intervals import IntervalSet, at_least, clip, subtract, union
@@ -146,12 +146,8 @@ def shortfall(
 RULES = (
     Rule(
         id="PHA-01",
-        subject="roster",
         reads=DUTY_FIELDS,
-        judge=pharmacist_on_duty,
-        misses=(
-            "在岗事件如实与否、在岗药师是否实际审方不可见。",
-            "Whether duty events are true and the pharmacist on duty really reviews.",
-        ),
+        auto=ALL,
+        judges={"roster": pharmacist_on_duty},
     ),
 )

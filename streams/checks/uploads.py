@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streams.cases.uploads import Episode, Run, Window, slot_end, slot_of
-from streams.checks.base import Context, Rule
+from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.timeline import format_duration, format_instant
@@ -134,22 +134,14 @@ def _judge_window(receipts: Receipts, end: int, window: int, ctx: Context) -> No
 RULES = (
     Rule(
         id="UPL-01",
-        subject="lateness",
         reads={},
-        judge=uploaded_late,
-        misses=(
-            "从未上传的数据，以及医院如实性存疑的产生时间，均不可见。",
-            "Data never uploaded, and a false time of the act as stated by the hospital.",
-        ),
+        auto=ALL,
+        judges={"lateness": uploaded_late},
     ),
     Rule(
         id="UPL-06",
-        subject="window",
         reads={},
-        judge=late_rate_exceeded,
-        misses=(
-            "事件数低于最小样本的机构不作比率判断。",
-            "Institutions with fewer events than the minimum sample are not judged by rate.",
-        ),
+        auto=ALL,
+        judges={"window": late_rate_exceeded},
     ),
 )

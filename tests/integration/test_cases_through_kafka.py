@@ -7,6 +7,8 @@ else. A published finding says when it changed, so one run answers for all insta
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,19 +18,21 @@ from tests.support.cases import Case, all_cases, differences, held_at
 from tests.support.trust import Cluster
 from tests.support.worker import Deployment
 
-CASES = all_cases()
-PLAIN = [case for case in CASES if not case.overrides]
-TUNED = sorted({case.overrides for case in CASES if case.overrides})
+CASES = [case for case in all_cases() if case.is_signed]
+PLAIN = [case for case in CASES if not case.overrides and not case.reference]
+TUNED = sorted({(c.overrides, c.reference) for c in CASES if c.overrides or c.reference})
 
 
 def directory_of(cases: Iterable[Case]) -> Directory:
     """Keys for every hospital that the cases name."""
-    known = {
-        str(upload.flat["institution_id"]): case.rulebook
-        for case in cases
-        for upload in case.uploads
-    }
+    known = {name: book for case in cases for name, book in case.candidates().items()}
     return Directory.generate((name, name, rulebook) for name, rulebook in known.items())
+
+
+def reference_of(case: Case, folder: Path) -> dict[str, Path]:
+    """The setting for the reference data of a case; none where it has the supplied ones."""
+    written = case.write_reference(folder)
+    return {} if written is None else {"reference_dir": written}
 
 
 def faults_through(cluster: Cluster, cases: Sequence[Case]) -> list[str]:
@@ -36,9 +40,16 @@ def faults_through(cluster: Cluster, cases: Sequence[Case]) -> list[str]:
     uploads = [upload for case in cases for upload in case.received]
     uploads.sort(key=lambda upload: upload.received_at)
     ends = max(point.as_of for case in cases for point in case.checkpoints)
-    with Deployment(
-        cluster, directory_of(cases), partitions=8, overrides=cases[0].overrides
-    ) as deployment:
+    with (
+        TemporaryDirectory() as folder,
+        Deployment(
+            cluster,
+            directory_of(cases),
+            partitions=8,
+            overrides=cases[0].overrides,
+            **reference_of(cases[0], Path(folder) / "reference"),
+        ) as deployment,
+    ):
         for upload in uploads:
             deployment.publish(upload.datum, upload.received_at)
         deployment.tick(max(ends, uploads[-1].received_at) + 1)
@@ -78,7 +89,9 @@ def test_every_case_through_kafka(kafka: Cluster) -> None:
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.parametrize("overrides", TUNED, ids=" ".join)
-def test_cases_with_other_parameters(kafka: Cluster, overrides: tuple[str, ...]) -> None:
-    cases = [case for case in CASES if case.overrides == overrides]
-    assert faults_through(kafka, cases) == []
+@pytest.mark.parametrize(("overrides", "reference"), TUNED)
+def test_cases_with_other_parameters(
+    kafka: Cluster, overrides: tuple[str, ...], reference: tuple[tuple[str, tuple[str, ...]], ...]
+) -> None:
+    alike = [c for c in CASES if (c.overrides, c.reference) == (overrides, reference)]
+    assert faults_through(kafka, alike) == []

@@ -258,9 +258,10 @@ class Deployment:
 
     # -- reading back ----------------------------------------------------------------------------
 
-    def committed(self) -> dict[int, int]:
-        """The group's offset of each partition of the events."""
-        wanted = [TopicPartition(self.topics.events.name, p) for p in range(self.partitions)]
+    def committed(self, topic: str | None = None) -> dict[int, int]:
+        """The group's offset of each partition of the events, or of another topic."""
+        name = topic or self.topics.events.name
+        wanted = [TopicPartition(name, p) for p in range(self.partitions)]
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -281,10 +282,11 @@ class Deployment:
 
     @property
     def finished(self) -> bool:
-        """Whether the group has committed everything."""
-        committed = self.committed()
+        """Whether the group has committed everything: events, then what they told others."""
         return all(
-            committed[p] >= end for p, (_, end) in self.ends(self.topics.events.name).items()
+            self.committed(topic.name)[p] >= end
+            for topic in (self.topics.events, self.topics.practice)
+            for p, (_, end) in self.ends(topic.name).items()
         )
 
     def read(self, topic: str) -> Iterator[Message]:
