@@ -21,8 +21,8 @@ from schemas.datum import Datum
 from schemas.errors import ContractError, Reason
 
 PLATFORM_FIELDS = frozenset({"received_at", "schema_valid", "signature_valid", "rulebook"})
-"""What the platform adds on receipt (RULES 2.1): no part of the event; all but `received_at` are
-ignored.
+"""What the platform adds on receipt (RULES 2.1): no part of the event. `received_at` and
+`signature_valid` are read, the others ignored.
 """
 
 SHANGHAI = timezone(timedelta(hours=8))
@@ -75,6 +75,12 @@ def from_flat(obj: Any) -> tuple[Datum, int | None, list[str]]:
             Reason.BAD_TIMESTAMP, "received_at", "outside the range of the contract"
         )
     return datum, instant, warnings
+
+
+def signature_valid(obj: dict[str, Any]) -> bool | None:
+    """What the platform found of an event's signature; null or left out for an unsigned one."""
+    value = obj.get("signature_valid")
+    return None if value is None else _boolean(value, "signature_valid", [])
 
 
 def to_flat(datum: Datum, received_at: int | None = None) -> dict[str, Any]:

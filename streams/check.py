@@ -19,11 +19,12 @@ from typing import IO, Any
 import click
 
 from schemas.errors import ContractError, Reason
-from schemas.flat import from_flat, parse
+from schemas.flat import from_flat, parse, signature_valid
 from schemas.validate import check_values
 from streams.events import Event
 from streams.findings import OPEN, Finding
 from streams.publication import finding_object, message, title
+from streams.reference import ReferenceData
 from streams.rulebook import NATIONAL, RULEBOOKS, Library, ParameterError
 from streams.supervisor import Supervisor
 
@@ -70,11 +71,12 @@ def read_events(file: IO[bytes]) -> Reading:
             if received_at is None:
                 raise ContractError(Reason.MISSING_FIELD, "received_at", "is required in files")
             check_values(datum)
+            signed = signature_valid(record)
         except ContractError as error:
             found.bad.append(BadEvent(line, error.reason, error.field, error.detail))
             continue
         found.warnings += [f"line {line}: {warning}" for warning in warnings]
-        found.events.append(Event(datum, received_at, 0, line))
+        found.events.append(Event(datum, received_at, 0, line, signed))
     return found
 
 
@@ -152,12 +154,13 @@ def check(
         library = Library.load(overrides)
     except ParameterError as error:
         raise click.UsageError(str(error)) from error
+    lists = ReferenceData.load(reference)
     reading = read_events(events)
     for warning in reading.warnings:
         click.echo(f"warning: {warning}", err=True)
     for bad in reading.bad:
         click.echo(f"bad event: {bad}", err=True)
-    supervisor = Supervisor(library, _candidates(directory), rulebook)
+    supervisor = Supervisor(library, _candidates(directory), rulebook, reference=lists)
     findings = judge(reading.events, supervisor, as_of)
     if output == "table":
         _table(findings)

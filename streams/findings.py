@@ -40,6 +40,7 @@ class Flag(StrEnum):
     DISPUTED = "disputed"
     FEED_GAP = "feed_gap"
     STOPPED_BY_REVIEW = "stopped_by_review"
+    SHADOW = "shadow"
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -229,8 +229,12 @@ class Institution:
             self._begin((self.id, kind, case_id), item)
         body = event.body
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
-        if event.received_at - basis > self._shortest_late and self._judged_for_lateness(event):
-            shard = str(shard_of(body["occurred_at"]))
+        shard = str(shard_of(body["occurred_at"]))
+        late = event.received_at - basis > self._shortest_late
+        if not late:  # a resend that came late may have been taken for the event itself
+            known = self._shelf.find((self.id, "lateness", shard))
+            late = known is not None and event.id in known.evidence
+        if late and self._judged_for_lateness(event):
             self._put(("lateness", shard), evidence_of(event, ("recorded_at",)))
         self._link_corrections(event)
 
@@ -371,6 +375,10 @@ class Institution:
         """Take in what a case file told at an instant, because of the log up to an offset."""
         self._offset = offset
         item = Evidence(f"{fact.source}\x1f{told_at}", "Told", fact.t, told_at, dict(fact.body))
+        told = self._shelf.find((self.id, "told", fact.place))
+        known = told.evidence.get(item.id) if told is not None else None
+        if told is not None and known is not None and known.body != item.body:
+            del told.evidence[item.id]  # told again by a case file that was judged anew
         self._put(("told", fact.place), item)
         judged = (self.id, *fact.begins)
         self._begin(judged, item)

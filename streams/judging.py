@@ -89,6 +89,12 @@ class Bench:
             for kind in KINDS
         }
 
+        self._on = {
+            book.name: {rule: settings for rule in book.rules if (settings := book.rule(rule))}
+            for book in library.books.values()
+        }
+        self._tells = {key: self._tellers_of(*key) for key in self._asked}
+
     def _asked_of(self, candidate: str, kind: str) -> tuple[Judged, ...]:
         """The rules that may judge a kind of case file under some rulebook of a candidate."""
         books = self._library.candidates(candidate)
@@ -100,15 +106,16 @@ class Bench:
 
     def judges(self, kind: str, candidate: str) -> bool:
         """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
-        return bool(self._asked[candidate, kind]) or bool(self._tellers(kind, candidate))
+        return bool(self._asked[candidate, kind]) or bool(self._tells[candidate, kind])
 
-    def _tellers(self, kind: str, candidate: str) -> list[tuple[Teller, int]]:
+    def _tellers_of(self, candidate: str, kind: str) -> tuple[tuple[Teller, int], ...]:
+        """Who tells facts of a kind of case file that some rule under a candidate wants."""
         books = self._library.candidates(candidate)
-        return [
+        return tuple(
             (teller, mask)
             for teller, mask in TELLERS_OF.get(kind, ())
             if any(book.rule(rule) for book in books for rule in teller.rules)
-        ]
+        )
 
     def roster_days(self, institution_id: str) -> RosterDays:
         days = self._rosters.get(institution_id)
@@ -143,7 +150,7 @@ class Bench:
         ]
         tellers = [
             t
-            for t, m in self._tellers(kind, candidate)
+            for t, m in self._tells[candidate, kind]
             if m & mask or case.wakes.get(t.id, FOREVER) <= now
         ]
         for woken in (*(judged.rule.id for judged in due), *(teller.id for teller in tellers)):
@@ -224,12 +231,12 @@ class Bench:
         views = self._subjects(name, case, records, candidate, corrections)
         sitting = Sitting(now, base.book, records, views)
         for book, view in views:
+            on = self._on[book.name]
+            unopened = kind == "session" and view.opened is None
             for judged in due:
                 rule = judged.rule
-                settings = book.rule(rule.id)
-                if settings is None:
-                    continue
-                if kind == "session" and view.opened is None and rule.id not in _UNOPENED:
+                settings = on.get(rule.id)
+                if settings is None or (unopened and rule.id not in _UNOPENED):
                     continue
                 mine = [f for f in case.findings if f.rule_id == rule.id]
                 context = Context(now, book, settings, records, mine)
@@ -244,10 +251,12 @@ class Bench:
                     if kind in _SHARED_KINDS and told not in records.told_under:
                         continue
                     sitting.hold(Held(_capped(verdict, settings), judged, settings, book), case)
-                sitting.since[rule.id] = max(sitting.since.get(rule.id, 0), context.since)
-                sitting.wake(rule.id, context.next_wake)
+                if context.since:
+                    sitting.since[rule.id] = max(sitting.since.get(rule.id, 0), context.since)
+                if context.next_wake:
+                    sitting.wake(rule.id, context.next_wake)
         # Which rulebook applies and what is in scope rests on receipts, too.
-        for judged in due:
+        for judged in due if base.next_wake else ():
             sitting.wake(judged.rule.id, base.next_wake)
         self._weigh(case, sitting)
         records.asking(None)

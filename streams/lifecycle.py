@@ -58,11 +58,13 @@ def _advance(finding: Finding, held: Held, now: int) -> list[Transition]:
     steps = path(current, held.verdict.state)
     before = finding.content()
     restate(finding, held.verdict, held.settings, held.book.name)
-    flags = {*finding.flags} - {Flag.DISPUTED, Flag.LATE_EVIDENCE, Flag.CORRECTED}
+    flags = {*finding.flags} & {Flag.FEED_GAP}
     if steps and held.flags:
         flags |= held.flags
     flags |= held.flags & {Flag.DISPUTED}
     flags |= held.verdict.flags
+    if held.settings.shadow:
+        flags.add(Flag.SHADOW)
     finding.flags = sorted(flags)
     if not steps:
         if finding.content() == before:
@@ -117,6 +119,11 @@ def withdraw_retired(case: CaseFile) -> list[Transition]:
 
 
 def worth_notice(transition: Transition) -> bool:
-    """Whether on-call people are told: established violations and what becomes of them."""
-    state, previous = transition.finding.state, transition.previous
-    return state in _NOTICE and state is not previous
+    """Whether on-call people are told: established violations and what becomes of them.
+
+    Never of a rule in shadow. What stands when a rule goes live is told with its next state.
+    """
+    finding, previous = transition.finding, transition.previous
+    if Flag.SHADOW in finding.flags:
+        return False
+    return finding.state in _NOTICE and finding.state is not previous

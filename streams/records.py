@@ -14,7 +14,7 @@ from functools import cached_property
 from streams.cases.base import FOREVER, CaseFile, Corrections, effective
 from streams.cases.feeds import Manifest
 from streams.cases.ledger import Ledger
-from streams.cases.roster import Roster, is_live
+from streams.cases.roster import Hour, Roster, is_live
 from streams.cases.session import REMOTE_MEDICINE, Dossier, Session
 from streams.cases.shelf import Shelf
 from streams.cases.uploads import Run, Stream
@@ -205,7 +205,12 @@ class InstitutionRecords:
             if known is None or known.r <= item.r:
                 last[source] = item
         found = sorted((i for i in last.values() if i.body), key=lambda i: (i.t, i.id))
-        self.told_under |= {(str(i.get("institution_id")), str(i.get("rulebook"))) for i in found}
+        if not self.institution_id:  # shared by several institutions
+            self.told_under |= {
+                (str(i.get("institution_id")), str(i.get("rulebook"))) for i in found
+            }
+            if any(i.get("corrected_at") == self.now for i in found):
+                self._corrections.applied_now = True
         return found
 
     def rectified(self, finding_id: str) -> bool:
@@ -298,12 +303,14 @@ class RosterDays:
         self._reference = reference
         self._days: dict[tuple[str, int], _Day] = {}
         self._books: set[str] = set()
+        self._hours: dict[int, tuple[list[Evidence], Hour]] = {}
         self._declared: dict[int, list[tuple[int, int]]] = {}
         self._outlying: set[str] | None = None
 
     def clear(self) -> None:
         """Forget every day: a filing may change any of them."""
         self._days.clear()
+        self._hours.clear()
         self._declared.clear()
         self._outlying = None
 
@@ -388,6 +395,14 @@ class RosterDays:
         records.latest_receipt = max(before, records.latest_receipt)
         return computed
 
+    def _hour(self, records: InstitutionRecords, number: int) -> Hour:
+        """Duty evidence of an hour, sorted once while it stays the same."""
+        items = records.evidence("duty", str(number))
+        known = self._hours.get(number)
+        if known is None or known[0] is not items:
+            known = self._hours[number] = (items, Hour.of(items))
+        return known[1]
+
     def _awaits_session(self, day: int, now: int) -> bool:
         """Whether a session of the day has been folded that was received only after ``now``."""
         start, end = start_of_day(day), end_of_day(day)
@@ -415,7 +430,7 @@ class RosterDays:
             self._institution_id,
             book,
             records.ledger,
-            lambda hour: records.evidence("duty", str(hour)),
+            lambda hour: self._hour(records, hour),
             [records.session(session_id) for session_id in sorted(self._sessions(records.now))],
         )
         business, sources = file.business(start, end)

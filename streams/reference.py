@@ -320,7 +320,7 @@ def _shipped() -> ReferenceData:
 def _shipped_rows() -> Iterator[tuple[str, list[Row] | None]]:
     for name, spec in LISTS.items():
         path = SHIPPED / spec.file
-        yield name, read_list(path, spec) if path.exists() else None
+        yield name, _shipped_list(name) if path.exists() else None
 
 
 def read_folder(folder: Path) -> dict[str, list[Row]]:
@@ -334,8 +334,14 @@ def read_folder(folder: Path) -> dict[str, list[Row]]:
     for name, spec in LISTS.items():
         path = source(folder, spec)
         if path is not None:
-            found[name] = read_list(path, spec)
+            found[name] = _shipped_list(name) if path.parent == SHIPPED else read_list(path, spec)
     return found
+
+
+@cache
+def _shipped_list(name: str) -> list[Row]:
+    """A list of the shipped set, read once (do not change)."""
+    return read_list(SHIPPED / LISTS[name].file, LISTS[name])
 
 
 def source(folder: Path | None, spec: ListSpec) -> Path | None:

@@ -39,11 +39,14 @@ class _Told(msgspec.Struct, array_like=True, frozen=True):
 
 
 def fact_effect(topics: Topics, told_at: int, fact: Fact) -> Effect:
-    """The record that takes a fact to those it concerns."""
+    """The record that takes a fact to those it concerns.
+
+    Case files of one person or host lie in one partition, whatever follows the last slash.
+    """
     told = _Told(told_at, fact.place, fact.source, fact.t, fact.begins, dict(fact.body))
-    return Effect(
-        topics.practice.name, "/".join(fact.begins).encode(), msgspec.msgpack.encode(told)
-    )
+    kind, case_id = fact.begins
+    key = f"{kind}/{case_id.rpartition('/')[0] or case_id}".encode()
+    return Effect(topics.practice.name, key, msgspec.msgpack.encode(told))
 
 
 def clock_effect(topics: Topics, clock: int, partition: int) -> Effect:

@@ -7,6 +7,7 @@ Duty evidence is kept in one case file an hour (``duty``), sessions in their own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from streams.cases.ledger import Ledger, document_period
 from streams.cases.session import LIVE_MODES, REMOTE_MEDICINE, Session
@@ -30,6 +31,39 @@ def is_live(opened: Evidence) -> bool:
     return opened["mode"] in LIVE_MODES and opened["service_kind"] != REMOTE_MEDICINE
 
 
+class Shift(NamedTuple):
+    """When a shift was signed on to, evidenced by a heartbeat, and signed off from."""
+
+    ons: list[int]
+    beats: list[int]
+    offs: list[int]
+
+
+class Hour(NamedTuple):
+    """Duty evidence of an hour of occurrence, by person and shift; reviews by person."""
+
+    shifts: dict[tuple[str, str], Shift]
+    reviews: dict[str, list[int]]
+
+    @classmethod
+    def of(cls, duty: Iterable[Evidence]) -> Hour:
+        """Sort evidence in force."""
+        hour = cls({}, {})
+        for item in duty:
+            if item.type == "PrescriptionReviewed":
+                hour.reviews.setdefault(item["reviewer_id"], []).append(item.t)
+                continue
+            shift = hour.shifts.setdefault((item["staff_id"], item["shift_id"]), Shift([], [], []))
+            match item["phase"]:
+                case "SIGN_ON":
+                    shift.ons.append(item.t)
+                case "HEARTBEAT":
+                    shift.beats.append(item.t)
+                case "SIGN_OFF":
+                    shift.offs.append(item.t)
+        return hour
+
+
 class Roster:
     """One institution's duty evidence and business time as received by one instant.
 
@@ -42,7 +76,7 @@ class Roster:
         institution_id: str,
         book: Rulebook,
         ledger: Ledger,
-        duty: Callable[[int], list[Evidence]],
+        duty: Callable[[int], Hour],
         sessions: list[Session],
     ) -> None:
         self.institution_id = institution_id
@@ -79,43 +113,39 @@ class Roster:
 
     def presence(self, start: int, end: int) -> dict[str, IntervalSet]:
         """``presence(i, p)`` of every staff member with duty evidence near ``[start, end)``."""
-        shifts: dict[tuple[str, str], list[Evidence]] = {}
-        reviews: dict[str, list[int]] = {}
+        gathered = Hour({}, {})
         near = start - self._settings.millis("heartbeat_timeout")
-        self._gather(near // HOUR, (end - 1) // HOUR + 1, shifts, reviews)
-        if reviews or any(not _begins(points) for points in shifts.values()):
-            self._gather((start - LONGEST_SHIFT) // HOUR, near // HOUR, shifts, reviews)
+        self._gather(near // HOUR, (end - 1) // HOUR + 1, gathered)
+        if gathered.reviews or any(not shift.ons for shift in gathered.shifts.values()):
+            self._gather((start - LONGEST_SHIFT) // HOUR, near // HOUR, gathered)
         found: dict[str, list[Interval]] = {}
-        for (staff_id, _), points in shifts.items():
-            found.setdefault(staff_id, []).extend(self._shift(points, reviews.get(staff_id, ())))
+        for (staff_id, _), shift in gathered.shifts.items():
+            reviews = gathered.reviews.get(staff_id, ())
+            found.setdefault(staff_id, []).extend(self._present(shift, reviews))
         return {staff_id: union(pairs) for staff_id, pairs in found.items()}
 
-    def _gather(
-        self,
-        first: int,
-        end: int,
-        shifts: dict[tuple[str, str], list[Evidence]],
-        reviews: dict[str, list[int]],
-    ) -> None:
+    def _gather(self, first: int, end: int, into: Hour) -> None:
         """Add the duty evidence of the hours ``[first, end)``."""
-        for hour in range(first, end):
-            for item in self._duty(hour):
-                if item.type == "PrescriptionReviewed":
-                    reviews.setdefault(item["reviewer_id"], []).append(item.t)
-                else:
-                    shifts.setdefault((item["staff_id"], item["shift_id"]), []).append(item)
+        for number in range(first, end):
+            hour = self._duty(number)
+            for key, shift in hour.shifts.items():
+                known = into.shifts.get(key)
+                if known is None:
+                    known = into.shifts[key] = Shift([], [], [])
+                known.ons.extend(shift.ons)
+                known.beats.extend(shift.beats)
+                known.offs.extend(shift.offs)
+            for staff_id, times in hour.reviews.items():
+                into.reviews.setdefault(staff_id, []).extend(times)
 
-    def _shift(self, points: list[Evidence], reviews: Iterable[int]) -> list[Interval]:
+    def _present(self, shift: Shift, reviews: Iterable[int]) -> list[Interval]:
         timeout = self._settings.millis("heartbeat_timeout")
-        signed_on = [p.t for p in points if p["phase"] == "SIGN_ON"]
-        beats = [p.t for p in points if p["phase"] == "HEARTBEAT"]
-        signed_off = [p.t for p in points if p["phase"] == "SIGN_OFF"]
-        starts = signed_on or beats
+        starts = shift.ons or shift.beats
         if not starts:
             return []
         first = min(starts)
-        last = min(signed_off) if signed_off else None
-        seen = [first, *(t for t in (*beats, *reviews) if t >= first)]
+        last = min(shift.offs) if shift.offs else None
+        seen = [first, *(t for t in (*shift.beats, *reviews) if t >= first)]
         if last is not None:
             seen = [t for t in seen if t <= last]
         if not self._settings.flag("heartbeat_required"):
@@ -157,7 +187,3 @@ class Roster:
         first = min((begins for begins, _ in periods), default=span[1])
         if span[0] < first:
             unknown.append((span[0], min(first, span[1])))
-
-
-def _begins(points: list[Evidence]) -> bool:
-    return any(point["phase"] == "SIGN_ON" for point in points)

@@ -18,6 +18,7 @@ from streams.checks import (
     incidents,
     licences,
     pharmacists,
+    practice,
     prescriptions,
     quality,
     ratings,
@@ -55,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     *disclosure.RULES,
     *fees.RULES,
     *incidents.RULES,
+    *practice.RULES,
     *quality.RULES,
     *ratings.RULES,
 )

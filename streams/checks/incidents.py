@@ -17,7 +17,6 @@ from streams.intervals import IntervalSet, union
 ADVERSE = "AdverseEventReported"
 CHANGED = "ServiceStatusChanged"
 _NONE = "none"
-_STOPPED = frozenset({"SUSPENDED", "CEASED"})
 _OUT = frozenset({"SUSPENDED", "EXITED"})
 _INVESTIGATED = frozenset({"INVESTIGATED", "CLOSED"})
 
@@ -250,9 +249,7 @@ def incident_not_acted_on(incident: Dossier, ctx: Context) -> Iterator[Verdict]:
         yield from _not_exited(incident, reports, ctx)
 
 
-def _not_suspended(
-    incident: Dossier, reports: list[Evidence], ctx: Context
-) -> Iterator[Verdict]:
+def _not_suspended(incident: Dossier, reports: list[Evidence], ctx: Context) -> Iterator[Verdict]:
     initial = next((r for r in reports if r["stage"] == "INITIAL"), None)
     if initial is None:
         return

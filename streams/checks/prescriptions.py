@@ -255,7 +255,7 @@ def statistics(view: Dossier, ctx: Context) -> Iterator[Verdict]:
     """
     for run in view.events("RecordOperationLogged"):
         of_prescriptions = run["target_kind"] == "PRESCRIPTION_DATA"
-        if not of_prescriptions or run["operation"] != "STATISTICS_RUN" or run.get("doubt"):
+        if not of_prescriptions or run["operation"] != "STATISTICS_RUN":
             continue
         unexplained = run["purpose"] == "UNSPECIFIED" and run["authorisation_doc_id"] is None
         if run["purpose"] == "COMMERCIAL" or unexplained:

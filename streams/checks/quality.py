@@ -13,8 +13,7 @@ from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.intervals import IntervalSet, clip, subtract, union
 from streams.reference import format_day
-from streams.rulebook import Period
-from streams.timeline import DAY, add_months, day_of, end_of_day
+from streams.timeline import DAY, Period, add_months, day_of, end_of_day
 
 COMPLETED = "PeriodicDutyCompleted"
 TEST = "CONFORMITY_TEST"
@@ -134,7 +133,7 @@ def duties_of_institution(institution: Dossier, ctx: Context) -> Iterator[Verdic
         interval = ctx.settings.period(duty.lower())
         if interval is not None:
             done = _tests(ctx) if duty == TEST else _completions(duty, ctx)
-            first = began if not done or began and began[0].day < done[0].day else []
+            first = began if not done or (began and began[0].day < done[0].day) else []
             yield from _periods((duty, None), interval, first, done, asked, ctx)
     grace = ctx.settings.millis_or_none(DAILY.lower())
     if grace is not None:
@@ -246,9 +245,7 @@ def _ended(state: State, end: int, ctx: Context) -> State:
     return state
 
 
-def _daily(
-    within: int, began: list[_Done], gone: IntervalSet, ctx: Context
-) -> Iterator[Verdict]:
+def _daily(within: int, began: list[_Done], gone: IntervalSet, ctx: Context) -> Iterator[Verdict]:
     """A report for each day from the registration on, completed at most ``within`` days later.
 
     Days in succession that lack one, or had it late, are one violation as long as one of them is
@@ -323,7 +320,13 @@ RULES = (
     Rule(
         id="QLT-04",
         reads={
-            COMPLETED: ("duty_type", "covered_from", "covered_to", "staff_ids", "change_completed_on"),
+            COMPLETED: (
+                "duty_type",
+                "covered_from",
+                "covered_to",
+                "staff_ids",
+                "change_completed_on",
+            ),
             "AssessmentCompleted": ("assessment_type", "result", "assessed_on"),
             "InstitutionFiled": ("filing_kind", "change_completed_on"),
             "StaffFiled": ("status", "change_completed_on"),

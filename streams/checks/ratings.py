@@ -1,4 +1,4 @@
-"""QLT-02: complaints, marks and adverse events of an institution and its doctors (投诉率与满意度)."""
+"""QLT-02: complaints, marks and adverse events, of institution and doctors (投诉率与满意度)."""
 
 from __future__ import annotations
 

@@ -172,19 +172,23 @@ def _on_duty(staff_id: str, instant: int, ctx: Context) -> bool:
 
 
 def _covers(duty: list[Evidence], instant: int, timeout: int, signed_on: bool) -> bool:
-    """Whether a shift holds an instant; ``signed_on``: one that has a sign-on."""
-    shifts: dict[str, list[Evidence]] = {}
+    """Whether a shift holds an instant; ``signed_on``: one that has a sign-on by then.
+
+    The duty events come oldest first.
+    """
+    shifts: dict[str, dict[str, tuple[int, int]]] = {}
     for point in duty:
-        shifts.setdefault(point["shift_id"], []).append(point)
-    for points in shifts.values():
-        on = [p.t for p in points if p["phase"] == "SIGN_ON"]
-        if signed_on and not (on and on[0] <= instant):
+        body, t = point.body, point.t
+        phases = shifts.setdefault(body["shift_id"], {})
+        first, _ = phases.get(body["phase"], (t, t))
+        phases[body["phase"]] = first, t
+    for phases in shifts.values():
+        on, beats, off = (phases.get(phase) for phase in ("SIGN_ON", "HEARTBEAT", "SIGN_OFF"))
+        starts = on or beats
+        if starts is None or instant < starts[0] or (signed_on and on is None):
             continue
-        present = [p.t for p in points if p["phase"] != "SIGN_OFF"]
-        if not present or instant < min(on or present):
-            continue
-        off = [p.t for p in points if p["phase"] == "SIGN_OFF"]
-        if instant <= (min(off) if off else max(present) + timeout):
+        end = max(present[1] for present in (on, beats) if present) + timeout
+        if instant <= (end if off is None else off[0]):
             return True
     return False
 

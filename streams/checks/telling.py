@@ -30,19 +30,27 @@ def doctors_sessions(session: Session, ctx: Context) -> Iterator[Fact]:
         "first_act": min((act.t for act in session.acts), default=None),
         "rulebook": ctx.book.name,
         "evidence": [opened.id] + ([] if closed is None else [closed.id]),
+        "corrected_at": _corrected_at(opened, closed),
     }
     doctor_id, day, source = opened["doctor_id"], day_of(opened.t), f"session/{session.id}"
     yield Fact(f"sessions/{doctor_id}/{day}", source, opened.t, body, ("conduct", doctor_id))
     if opened["mode"] in LIVE_MODES:
-        told = {**body, "institution_id": ctx.records.institution_id}
+        institution_id = ctx.records.institution_id
+        told = {**body, "institution_id": institution_id, "session_id": session.id}
         yield Fact(
             f"practice/{doctor_id}/{day}",
-            source,
+            f"{institution_id}/{source}",
             opened.t,
             told,
             ("practice", f"{doctor_id}/{day}"),
             shared=True,
         )
+
+
+def _corrected_at(*items: Evidence | None) -> int | None:
+    """When the last correction in force of some evidence was received, for who is told of it."""
+    corrections = (i.r for i in items if i is not None and i.supersedes is not None)
+    return max(corrections, default=None)
 
 
 def supplied_elsewhere(view: Dossier, ctx: Context) -> Iterator[Fact]:
@@ -71,8 +79,9 @@ def supplied_elsewhere(view: Dossier, ctx: Context) -> Iterator[Fact]:
 def pharmacists_shifts(shift: Dossier, ctx: Context) -> Iterator[Fact]:
     """A shift on review duty, to whoever watches the person everywhere (IDV-04).
 
-    It begins at SIGN_ON, else at the first HEARTBEAT; without SIGN_OFF it ends ``heartbeat_timeout``
-    after its last sign of life (D31, D39), and is said to be open.
+    It begins at SIGN_ON, else at the first HEARTBEAT. Without SIGN_OFF it ends
+    ``heartbeat_timeout`` after its last sign of life (D31, D39), which is told when no other has
+    come for so long.
     """
     points = [p for p in shift.events("DutyStatusReported") if p["duty_kind"] == "RX_REVIEW"]
     starts = [p.t for p in points if p["phase"] == "SIGN_ON"]
@@ -80,22 +89,24 @@ def pharmacists_shifts(shift: Dossier, ctx: Context) -> Iterator[Fact]:
     if not starts:
         return
     start = min(starts)
-    signed_off = [p.t for p in points if p["phase"] == "SIGN_OFF"]
-    timeout = ctx.book.rules["PHA-01"].millis("heartbeat_timeout")
-    staff_id = points[0]["staff_id"]
+    closed = min((p.t for p in points if p["phase"] == "SIGN_OFF"), default=None)
+    if closed is None:
+        seen_until = points[-1].t + ctx.book.rules["PHA-01"].millis("heartbeat_timeout")
+        if ctx.now >= seen_until + ctx.book.deadlines.wait:
+            closed = seen_until
+        ctx.wake(seen_until + ctx.book.deadlines.wait)
+    staff_id, institution_id = points[0]["staff_id"], ctx.records.institution_id
     filed = ctx.records.ledger.staff(staff_id, start)
     body = {
         "opened": start,
-        "closed": min(signed_off, default=None),
-        "seen_until": max(p.t for p in points) + timeout,
+        "closed": closed,
         "full_time": filed is not None and filed["role"] == "PHARMACIST" and filed["full_time"],
         "rulebook": ctx.book.name,
-        "institution_id": ctx.records.institution_id,
-        "evidence": [p.id for p in points if p["phase"] != "HEARTBEAT"] or [points[0].id],
+        "institution_id": institution_id,
+        "evidence": [p.id for p in points if p["phase"] != "HEARTBEAT"],
     }
-    day = day_of(start)
-    begins = ("practice", f"{staff_id}/{day}")
-    yield Fact(f"practice/{staff_id}/{day}", f"shift/{shift.id}", start, body, begins, shared=True)
+    place, source = f"shifts/{staff_id}/{day_of(start)}", f"{institution_id}/shift/{shift.id}"
+    yield Fact(place, source, start, body, ("practice", f"{staff_id}/shifts"), shared=True)
 
 
 _RATINGS = ("ratings", "")

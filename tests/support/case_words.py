@@ -1,9 +1,22 @@
-"""The words of the case language (`tests/cases/README.md`)."""
+"""The words of the case language (`tests/cases/README.md`): events, instants, durations."""
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_SHANGHAI = dt.timezone(dt.timedelta(hours=8))
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_INSTANT = re.compile(r"(?:(?:(\d{4})-)?(\d\d)-(\d\d)[ T])?(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{3}))?)?")
+_SPAN = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNIT = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class CaseError(ValueError):
+    """A case is not written as `tests/cases/README.md` says."""
+
 
 _DUTY = {"staff_id": "p1", "duty_kind": "RX_REVIEW"}
 
@@ -77,8 +90,62 @@ WORDS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"stage": "INITIAL", "affected_scope": "INSTITUTION", "affected_scope_id": None},
     ),
     "manifest": ("DailyManifestPublished", {"first_seq": None, "last_seq": None, "counts": {}}),
+    "doctor": ("StaffFiled", {"staff_id": "d1", "role": "DOCTOR", "employer_id": "$self"}),
+    "register": (
+        "StaffRegistryChecked",
+        {
+            "staff_id": "d1",
+            "register": "DOCTOR",
+            "found": True,
+            "matches_filing": True,
+            "mismatch_fields": [],
+            "registration_status": "VALID",
+            "registered_institution_ids": ["45010011A5101"],
+            "registry_change_on": None,
+        },
+    ),
+    "insure": ("LiabilityInsuranceFiled", {"staff_id": "d1", "cancelled_on": None}),
+    "department": ("DepartmentApproved", {"status": "APPROVED", "effective_to": None}),
+    "document": ("DocumentFiled", {"effective_to": None}),
+    "infrastructure": ("InfrastructureFiled", {}),
+    "display": ("NoticePublished", {"state": "PUBLISHED", "position": "HOME_PAGE"}),
+    "assess": ("AssessmentCompleted", {"assessment_type": "MLPS", "result": "PASS"}),
+    "verification": ("LicenceVerificationRecorded", {}),
+    "breach": ("SecurityIncidentReported", {"kind": "DATA_BREACH"}),
+    "notice": (
+        "SupervisionNoticeIssued",
+        {"notice_id": "notice1", "due_on": None},
+    ),
+    "rectify": ("RectificationReported", {"notice_id": "notice1", "status": "COMPLETED"}),
 }
 """The words of the case language: event type and what differs from its published example."""
+
+
+def instant(text: str) -> int:
+    """Epoch ms of `[[YYYY-]MM-DD ]HH:MM[:SS[.mmm]]`, Shanghai time; 2026-03-02 unless said."""
+    match = _INSTANT.fullmatch(text)
+    if match is None:
+        raise CaseError(f"not an instant: {text!r}")
+    year, month, day, hour, minute, second, millis = (int(part or 0) for part in match.groups())
+    # 24:00 is the end of a day, as in business hours.
+    midnight = dt.datetime(year or 2026, month or 3, day or 2, tzinfo=_SHANGHAI)
+    moment = midnight + dt.timedelta(
+        hours=hour, minutes=minute, seconds=second, milliseconds=millis
+    )
+    return (moment - _EPOCH) // dt.timedelta(milliseconds=1)
+
+
+def span(text: str) -> int:
+    """Milliseconds of a sum of durations such as `24h1ms`."""
+    parts = _SPAN.findall(text)
+    if not parts or "".join(n + u for n, u in parts) != text:
+        raise CaseError(f"not a duration: {text!r}")
+    return sum(int(number) * _UNIT[unit] for number, unit in parts)
+
+
+def day_of(at: int) -> str:
+    """The Shanghai day of an instant, as `YYYY-MM-DD`."""
+    return (_EPOCH + dt.timedelta(milliseconds=at)).astimezone(_SHANGHAI).date().isoformat()
 
 
 def weekly(line: str) -> list[dict[str, int]]:
