@@ -183,7 +183,8 @@ def _lines(simulation: Simulation, file: IO[bytes], pacer: Pacer) -> int:
     count = 0
     for upload in simulation.uploads:
         pacer.until(upload.received_at, file.flush)
-        file.write(msgspec.json.encode(to_flat(upload.datum, upload.received_at)) + b"\n")
+        line = to_flat(upload.datum, upload.received_at) | {"signature_valid": upload.signed}
+        file.write(msgspec.json.encode(line) + b"\n")
         count += 1
     file.flush()
     return count

@@ -6,16 +6,19 @@ compliant institution breaks neither UPL-02 nor any rule that asks for a filing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from streams.simulator.config import SimulationConfig
-from streams.simulator.institution import Institution, Staff
+from streams.simulator.institution import Institution, Note, Staff
 from streams.simulator.outbox import Datum
 from streams.simulator.profiles import (
+    DEPARTMENTS,
     DRUG_PRICES,
     INDEPENDENT,
     OWN_DOCTORS,
-    SCOPES,
     SERVICE_PRICES,
     UNITS,
+    scope,
     service_item,
 )
 from streams.timeline import HOUR, MINUTE, add_months, start_of_day
@@ -28,17 +31,17 @@ _SCANS = ["QUALIFICATION_CERT", "PRACTICE_CERT", "TITLE_CERT", "ID_CARD"]
 def register(inst: Institution, config: SimulationConfig) -> None:
     """File everything a new institution must have on the platform before its first day."""
     day = config.filing_day
-    clock = _Desk(inst, start_of_day(day) + 9 * HOUR)
-    clock.file("InstitutionFiled", day, _registration(inst, day))
-    for dept in SCOPES:
-        clock.file("DepartmentApproved", day, _department(inst, dept, day))
+    clock = Desk(inst, start_of_day(day) + 9 * HOUR, edited=True)
+    clock.file("InstitutionFiled", day, registration(inst, day))
+    for dept in DEPARTMENTS:
+        clock.file("DepartmentApproved", day, department(inst, dept, day))
     clock.file("BusinessHoursDeclared", day, _hours(inst, config))
     clock.file("InfrastructureFiled", day, _infrastructure(inst))
-    clock.file("AssessmentCompleted", day, _assessment(inst, "MLPS", 3, day))
-    clock.file("AssessmentCompleted", day, _assessment(inst, "CONFORMITY_TEST", None, day))
+    clock.file("AssessmentCompleted", day, assessment(inst, "MLPS", 3, day))
+    clock.file("AssessmentCompleted", day, assessment(inst, "CONFORMITY_TEST", None, day))
     clock.file("LicenceVerificationRecorded", day, {
         "stage": "APPLIED",
-        "verification_due_on": add_months(_licence_from(day), 12),
+        "verification_due_on": add_months(licence_from(day), 12),
     })  # fmt: skip
     for doc_type in inst.profile.documents:
         clock.file("DocumentFiled", day, document(inst, doc_type, day - 30))
@@ -46,24 +49,45 @@ def register(inst: Institution, config: SimulationConfig) -> None:
     agreement = document(inst, "PHARMACIST_SERVICE_AGREEMENT", day - 30, [inst.firm])
     clock.file("DocumentFiled", day, agreement)
     for item in inst.profile.notices:
-        clock.file("NoticePublished", day, _notice(item))
-    everyone = [*inst.doctors, inst.spare, *inst.pharmacists]
-    for staff in everyone:
-        clock.staff(staff, day)
+        clock.file("NoticePublished", day, notice(item))
+    for staff in inst.everyone:
+        clock.staff(staff, day, Papers())
     for duty in ("STAFF_TRAINING", "STAFF_APPRAISAL", "EMERGENCY_DRILL", "DR_DRILL"):
         clock.file("PeriodicDutyCompleted", day, periodic_duty(duty, day - 60, day))
     for duty in ("QUALITY_ANALYSIS", "QUALITY_PUBLICATION"):
         clock.file("PeriodicDutyCompleted", day, periodic_duty(duty, day - 60, day))
-    for staff in everyone:
-        _registry_check(inst, staff, clock.tick())
-    for doctor in (*inst.doctors, inst.spare):
-        enrol(inst, doctor, clock.tick())
+    for staff in inst.everyone:
+        registry_check(inst, staff, clock.tick())
+    for doctor in inst.everyone:
+        if doctor.role == "DOCTOR":
+            enrol(inst, doctor, clock.tick())
 
 
-def hire(inst: Institution, staff: Staff, day: int) -> None:
+@dataclass(slots=True)
+class Papers:
+    """What is filed about a person: fields that differ, and what is left out.
+
+    ``check`` holds the fields in which the national register differs from the filing; None is no
+    register check at all. ``filing_delay`` is how late the filing itself is uploaded.
+    """
+
+    fields: Datum = field(default_factory=dict)
+    filed: bool = True
+    insured: bool = True
+    insurance: Datum = field(default_factory=dict)
+    insurance_delay: int | None = None
+    shown: bool = True
+    check: Datum | None = None
+    filing_delay: int | None = None
+
+
+def hire(inst: Institution, staff: Staff, day: int, papers: Papers | None = None) -> None:
     """File a person who joins on a day, effective and uploaded at its first instant."""
-    clock = _Desk(inst, start_of_day(day))
-    clock.staff(staff, day)
+    papers = papers or Papers()
+    desk = Desk(inst, start_of_day(day))
+    desk.staff(staff, day, papers)
+    if papers.check is not None:
+        registry_check(inst, staff, desk.tick(), papers.check)
 
 
 def enrol(inst: Institution, doctor: Staff, at: int) -> None:
@@ -127,44 +151,72 @@ def periodic_duty(duty_type: str, covered_from: int, covered_to: int) -> Datum:
     }
 
 
-class _Desk:
-    """Files one thing after the other, a few seconds apart, each uploaded at once."""
+class Desk:
+    """Files one thing after the other, a few seconds apart, each uploaded at once.
 
-    def __init__(self, inst: Institution, opens: int) -> None:
+    At the registration desk the institution's ``filing_edits`` change what is filed.
+    """
+
+    def __init__(self, inst: Institution, opens: int, edited: bool = False) -> None:
         self._inst = inst
         self._now = opens
+        self._edits = inst.filing_edits if edited else []
 
     def tick(self) -> int:
         self._now += self._inst.rng.randint(1_000, 9_000)
         return self._now
 
-    def file(self, event_type: str, day: int, payload: Datum) -> None:
-        """File a fact completed on a day, effective now."""
-        at = self.tick()
+    def file(
+        self, event_type: str, day: int, payload: Datum, delay: int | None = None
+    ) -> str | None:
+        """File a fact completed on a day, effective now, as the edits leave it; its event_id."""
         payload["change_completed_on"] = day
-        self._inst.outbox.emit(event_type, at, payload, prompt=True)
+        note = Note(event_type, self.tick(), payload, delay, prompt=True)
+        for edit in self._edits:
+            edit(note)
+        if note.dropped:
+            return None
+        if event_type == "InstitutionFiled":
+            self._inst.snapshot = dict(note.payload)
+        draft = self._inst.outbox.emit(
+            event_type, note.at, note.payload, delay=note.delay, sent_at=note.sent_at, prompt=True
+        )
+        return str(draft.datum["event_id"])
 
-    def staff(self, staff: Staff, day: int) -> None:
+    def staff(self, staff: Staff, day: int, papers: Papers) -> None:
         """File a person with all that belongs to the person."""
-        self.file("StaffFiled", day, staff_filing(self._inst, staff))
-        if staff.role != "DOCTOR":
-            return
-        self.file("LiabilityInsuranceFiled", day, {
-            "staff_id": staff.staff_id,
-            "policy_no_hash": f"hash-{staff.staff_id}",
-            "valid_from": day - 90,
-            "valid_to": add_months(day - 90, 12),
-            "cancelled_on": None,
-        })  # fmt: skip
-        if self._inst.profile.staff_notice is not None:
-            notice = _notice(self._inst.profile.staff_notice, staff.staff_id)
-            self.file("NoticePublished", day, notice)
+        inst = self._inst
+        if papers.filed:
+            filing = staff_filing(inst, staff) | papers.fields
+            self.file("StaffFiled", day, filing, papers.filing_delay)
+        if staff.role == "DOCTOR" and papers.insured:
+            policy = insurance(staff, day) | papers.insurance
+            self.file("LiabilityInsuranceFiled", day, policy, papers.insurance_delay)
+        item = inst.profile.staff_notice
+        reviewers = inst.rulebook == "yinchuan"
+        if item is not None and papers.shown and (staff.role == "DOCTOR" or reviewers):
+            self.file("NoticePublished", day, notice(item, staff.staff_id))
+
+
+def insurance(staff: Staff, day: int) -> Datum:
+    """Payload of a doctor's malpractice insurance, in force around a day."""
+    return {
+        "staff_id": staff.staff_id,
+        "policy_no_hash": f"hash-{staff.staff_id}",
+        "valid_from": day - 90,
+        "valid_to": add_months(day - 90, 12),
+        "cancelled_on": None,
+    }
+
+
+def registered_at(inst: Institution, staff: Staff) -> list[str]:
+    """Where the person is registered to practise."""
+    return [staff.home] if staff.home else [inst.id, inst.host_id]
 
 
 def staff_filing(inst: Institution, staff: Staff) -> Datum:
     """Payload of the filing of an active doctor or pharmacist."""
     doctor = staff.role == "DOCTOR"
-    own = staff.employer_id == inst.id and not staff.multi_site
     since = 13_000 if doctor else None
     return {
         "staff_id": staff.staff_id,
@@ -173,11 +225,11 @@ def staff_filing(inst: Institution, staff: Staff) -> Datum:
         "status": "ACTIVE",
         "practice_cert_no": f"PC-{staff.staff_id}",
         "practice_category": "临床" if doctor else None,
-        "practice_scope_codes": [SCOPES[staff.dept]] if doctor else ["SCOPE-PHARMACY"],
+        "practice_scope_codes": [scope(staff.dept)] if doctor else ["SCOPE-PHARMACY"],
         "qualification_valid_to": None,
         "title_level": staff.title,
         "dept_codes": [staff.dept] if doctor else [],
-        "registered_institution_ids": [inst.id, inst.host_id] if own else [f"{inst.id}X"],
+        "registered_institution_ids": registered_at(inst, staff),
         "practice_locations": [inst.place.region],
         "multi_site_from": 20_000 if staff.multi_site else None,
         "multi_site_to": None,
@@ -195,12 +247,12 @@ def staff_filing(inst: Institution, staff: Staff) -> Datum:
     }
 
 
-def _licence_from(filing_day: int) -> int:
+def licence_from(filing_day: int) -> int:
     return add_months(filing_day, -8)
 
 
-def _registration(inst: Institution, day: int) -> Datum:
-    licence_to = add_months(_licence_from(day), 60)
+def registration(inst: Institution, day: int) -> Datum:
+    licence_to = add_months(licence_from(day), 60)
     host = None if inst.form == OWN_DOCTORS else inst.host_id
     return {
         "filing_kind": "REGISTERED",
@@ -214,7 +266,7 @@ def _registration(inst: Institution, day: int) -> Datum:
         "host_name": None if host is None else inst.host_name,
         "host_licence_valid_to": licence_to,
         "licence_no": f"LIC-{inst.id}",
-        "licence_valid_from": _licence_from(day),
+        "licence_valid_from": licence_from(day),
         "licence_valid_to": licence_to,
         "service_modes": list(inst.profile.service_modes),
         "registration_authority": inst.place.authority,
@@ -227,7 +279,7 @@ def _registration(inst: Institution, day: int) -> Datum:
     }
 
 
-def _department(inst: Institution, dept: str, day: int) -> Datum:
+def department(inst: Institution, dept: str, day: int) -> Datum:
     return {
         "dept_code": dept,
         "status": "APPROVED",
@@ -282,7 +334,7 @@ def _infrastructure(inst: Institution) -> Datum:
     }
 
 
-def _assessment(inst: Institution, kind: str, level: int | None, day: int) -> Datum:
+def assessment(inst: Institution, kind: str, level: int | None, day: int) -> Datum:
     return {
         "assessment_type": kind,
         "mlps_level": level,
@@ -292,7 +344,7 @@ def _assessment(inst: Institution, kind: str, level: int | None, day: int) -> Da
     }
 
 
-def _notice(item: str, staff_id: str | None = None) -> Datum:
+def notice(item: str, staff_id: str | None = None) -> Datum:
     prices: dict[str, int] = {}
     if item == "PRICE_LIST":
         prices = {service_item(mode): price for mode, price in SERVICE_PRICES.items()}
@@ -309,8 +361,8 @@ def _notice(item: str, staff_id: str | None = None) -> Datum:
     }
 
 
-def _registry_check(inst: Institution, staff: Staff, at: int) -> None:
-    own = staff.employer_id == inst.id and not staff.multi_site
+def registry_check(inst: Institution, staff: Staff, at: int, changes: Datum | None = None) -> None:
+    """Let the supervisor look a person up in the national register; ``changes`` is what differs."""
     payload: Datum = {
         "staff_id": staff.staff_id,
         "register": staff.role,
@@ -318,8 +370,8 @@ def _registry_check(inst: Institution, staff: Staff, at: int) -> None:
         "matches_filing": True,
         "mismatch_fields": [],
         "registration_status": "VALID",
-        "registered_institution_ids": [inst.id, inst.host_id] if own else [f"{inst.id}X"],
+        "registered_institution_ids": registered_at(inst, staff),
         "registry_change_on": None,
         "valid_as_of": at - MINUTE,
     }
-    inst.outbox.supervise("StaffRegistryChecked", at, payload)
+    inst.outbox.supervise("StaffRegistryChecked", at, payload | (changes or {}))

@@ -1,15 +1,19 @@
-"""Injectors for IDV-01 and IDV-02: who is treating the patient."""
+"""Injectors for IDV-01, IDV-02, IDV-03 and IDV-05: who treats whom."""
 
 from __future__ import annotations
 
+from streams.simulator.kinds import Family
 from streams.simulator.profiles import Regime
-from streams.simulator.scene import WINDOW, Scene
+from streams.simulator.scene import WINDOW, Case, Scene
 from streams.simulator.visits import Check
 from streams.timeline import HOUR, MINUTE, SECOND
 
 _STRONG_BUT_NOT_BIOMETRIC = ("DIGITAL_CERT", "REAL_NAME_OTP", "PASSWORD")
 _EDGE = 60 * SECOND
 _MAX_GAP = 10 * MINUTE
+KINDS = Family()
+_RETRY = 2 * MINUTE
+_STOP = 10 * MINUTE
 _HALF_DAY = 12 * HOUR + 40 * MINUTE
 
 
@@ -45,6 +49,7 @@ def other_person(scene: Scene) -> bool:
     case = scene.unproved()
     case.proof = case.proof and case.proof._replace(matched=scene.inst.spare.staff_id)
     scene.expect_identity(case)
+    _expect_continued(scene, case)
     return True
 
 
@@ -53,6 +58,7 @@ def failed(scene: Scene) -> bool:
     case = scene.unproved()
     case.proof = case.proof and case.proof._replace(matched=None, passed=False)
     scene.expect_identity(case)
+    _expect_continued(scene, case)
     return True
 
 
@@ -250,3 +256,108 @@ def _call(scene: Scene) -> str:
 def _after(scene: Scene) -> int:
     """How long after midnight the session must begin, so that its log-in is of the same day."""
     return _HALF_DAY if scene.inst.profile.regime is Regime.LOGIN else 3 * HOUR
+
+
+def _expect_continued(scene: Scene, case: Case) -> None:
+    """Expect IDV-03(b) when the failed check belongs to the session and nobody stopped it."""
+    failed, visit = case.proof, case.visit
+    if failed is None or failed.phase != "PRE_SESSION":
+        return
+    end = max(failed.at + _RETRY, visit.opened)
+    mine = visit.doctor.staff_id
+    repeated = any(c.matched == mine and failed.at < c.at <= end for c in visit.checks if c.passed)
+    if not repeated and (max(visit.acts, default=0) > end or visit.closed > end + _STOP):
+        scene.expect_session("IDV-03", case, "b")
+
+
+@KINDS.violation("IDV-03", "a")
+def idv03_somebody_else(scene: Scene) -> bool:
+    """A check in the session recognises somebody else."""
+    case = scene.case()
+    at = case.visit.opened + scene.rng.randint(60, 180) * SECOND
+    stranger = scene.inst.spare.staff_id
+    case.visit.checks.append(Check(at, "IN_SESSION", "FACE", stranger))
+    scene.expect_session("IDV-03", case, "a")
+    return True
+
+
+@KINDS.violation("IDV-03", "b")
+def idv03_went_on(scene: Scene) -> bool:
+    """A check in the session fails, is not repeated in time, and the session goes on."""
+    case, failure = _failure(scene)
+    case.visit.checks.append(_pass(case, failure + _RETRY + scene.excess(60 * SECOND)))
+    scene.expect_session("IDV-03", case, "b")
+    return True
+
+
+@KINDS.lawful("IDV-03", "b")
+def idv03_repeated_in_time(scene: Scene) -> bool:
+    """A check in the session fails and is repeated exactly two minutes later."""
+    case, failure = _failure(scene)
+    case.visit.checks.append(_pass(case, failure + _RETRY))
+    return True
+
+
+@KINDS.lawful("IDV-03", "b")
+def idv03_stopped(scene: Scene) -> bool:
+    """A check in the session fails, and the session is ended without any act."""
+    case, _ = _failure(scene)
+    visit = case.visit
+    visit.outcome, visit.diagnosed = "TERMINATED", False
+    return True
+
+
+def _failure(scene: Scene) -> tuple[Case, int]:
+    """A session of six to nine minutes with a failed check half a minute after its opening."""
+    case = scene.case(minutes=(6, 9), prescribing=False)
+    at = case.visit.opened + 30 * SECOND
+    case.visit.checks = [Check(at, "IN_SESSION", "FACE", None, False)]
+    return case, at
+
+
+def _pass(case: Case, at: int) -> Check:
+    return Check(at, "IN_SESSION", "FACE", case.visit.doctor.staff_id)
+
+
+@KINDS.violation("IDV-05")
+def idv05_unverified(scene: Scene) -> bool:
+    """The patient is never verified."""
+    case = scene.case()
+    case.drop("PatientIdentityVerified")
+    scene.expect_session("IDV-05", case)
+    return True
+
+
+@KINDS.violation("IDV-05")
+def idv05_failed(scene: Scene) -> bool:
+    """The patient's verification fails."""
+    case = scene.case()
+    case.edit("PatientIdentityVerified", result="FAIL")
+    scene.expect_session("IDV-05", case)
+    return True
+
+
+@KINDS.violation("IDV-05")
+def idv05_afterwards(scene: Scene) -> bool:
+    """The patient is verified only after the session was opened."""
+    case = scene.case()
+    case.at("PatientIdentityVerified", case.visit.opened + scene.excess(2 * MINUTE))
+    scene.expect_session("IDV-05", case)
+    return True
+
+
+@KINDS.violation("IDV-05", on="chongqing")
+def idv05_no_identifier(scene: Scene) -> bool:
+    """The patient is verified without any identifier being registered."""
+    case = scene.case()
+    case.edit("PatientIdentityVerified", identifier_kinds_registered=[])
+    scene.expect_session("IDV-05", case)
+    return True
+
+
+@KINDS.lawful("IDV-05")
+def idv05_at_opening(scene: Scene) -> bool:
+    """The patient is verified on the millisecond of the opening."""
+    case = scene.case()
+    case.at("PatientIdentityVerified", case.visit.opened)
+    return True

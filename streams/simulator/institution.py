@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from streams.simulator.config import SimulationConfig
-from streams.simulator.outbox import Outbox
+from streams.simulator.outbox import Datum, Outbox
 from streams.simulator.profiles import (
     DEPARTMENTS,
     FORMS,
@@ -15,6 +15,7 @@ from streams.simulator.profiles import (
     OWN_DOCTORS,
     PLACES,
     PROFILES,
+    SPARE_DEPARTMENTS,
     Place,
     Profile,
 )
@@ -25,9 +26,29 @@ _DOCTOR_SESSIONS = 60
 _TITLES = ("SENIOR", "DEPUTY_SENIOR", "INTERMEDIATE")
 
 
+@dataclass(slots=True)
+class Note:
+    """One event before it is handed to the outbox; an edit may change or drop it."""
+
+    event_type: str
+    at: int
+    payload: Datum
+    delay: int | None = None
+    sent_at: int | None = None
+    prompt: bool = False
+    kind: str | None = None
+    dropped: bool = False
+
+
+Edit = Callable[[Note], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Staff:
-    """A doctor or pharmacist. ``employer_id`` differs from the institution for third parties."""
+    """A doctor or pharmacist. ``employer_id`` differs from the institution for third parties.
+
+    ``home`` is the institution where the person is registered, when that is another one.
+    """
 
     staff_id: str
     role: str
@@ -35,7 +56,12 @@ class Staff:
     title: str
     employer_id: str
     full_time: bool = True
-    multi_site: bool = False
+    home: str = ""
+
+    @property
+    def multi_site(self) -> bool:
+        """Whether the person is registered elsewhere and filed here for several places."""
+        return self.role == "DOCTOR" and bool(self.home)
 
     @property
     def certificate(self) -> str:
@@ -60,6 +86,7 @@ class Institution:
 
     def __init__(self, config: SimulationConfig, jurisdiction: str, number: int) -> None:
         self.jurisdiction = jurisdiction
+        self.number = number
         self.form = FORMS[number % len(FORMS)]
         refined = self.form == OWN_DOCTORS and jurisdiction in ("chongqing", "yinchuan")
         self.rulebook = "national" if refined else jurisdiction
@@ -82,11 +109,44 @@ class Institution:
         self._patients: list[Patient] = []
         self._serials = 0
         self.doctors = self._doctors()
+        self.shared = self._shared()
         self.spare = self._doctor(len(self.doctors))
         self.firm = f"FIRM-{self.id}"
         self.pharmacists = [self._pharmacist(n, self.id) for n in range(4)]
         self.pharmacists.append(self._pharmacist(4, self.firm))
         self.guests: list[Staff] = []
+        self.scores: tuple[int, ...] = (3, 4, 4, 5, 5, 5)
+        self.closed_from: int | None = None
+        self.unreported: set[int] = set()
+        self.deficient = False
+        self.filing_edits: list[Edit] = []
+        self.snapshot: Datum = {}
+        self._departments = list(SPARE_DEPARTMENTS)
+
+    @property
+    def everyone(self) -> list[Staff]:
+        """All who are filed when the institution is registered."""
+        lent = [] if self.shared is None else [self.shared]
+        return [*self.doctors, self.spare, *lent, *self.pharmacists]
+
+    @property
+    def shared_parity(self) -> int:
+        """Whether the doctor shared with another institution comes on even or on odd days."""
+        return self.number % 3
+
+    def spare_department(self) -> str | None:
+        """The code of a department this institution has nothing to do with; None after the last."""
+        return self._departments.pop() if self._departments else None
+
+    def _shared(self) -> Staff | None:
+        """A doctor who works at two institutions, at each on its own days (``shared_parity``)."""
+        if self.form == OWN_DOCTORS:
+            return None
+        region = self.place.region
+        staff_id = f"D-SIM{region}-S{self.number // 3}"
+        return Staff(
+            staff_id, "DOCTOR", DEPARTMENTS[0], "INTERMEDIATE", self.id, False, f"SIM{region}X"
+        )
 
     def _doctors(self) -> list[Staff]:
         needed = int(self._config.rate / _DOCTOR_SESSIONS) + 2
@@ -96,16 +156,18 @@ class Institution:
         dept = DEPARTMENTS[number % len(DEPARTMENTS)]
         title = _TITLES[min(number // len(DEPARTMENTS), len(_TITLES) - 1)]
         away = self.form != OWN_DOCTORS and number == 2 * len(DEPARTMENTS)
-        return Staff(f"D-{self.id}-{number}", "DOCTOR", dept, title, self.id, not away, away)
+        home = f"{self.id}X" if away else ""
+        return Staff(f"D-{self.id}-{number}", "DOCTOR", dept, title, self.id, not away, home)
 
     def _pharmacist(self, number: int, employer: str) -> Staff:
         own = employer == self.id
-        return Staff(f"P-{self.id}-{number}", "PHARMACIST", "", "INTERMEDIATE", employer, own)
+        home = "" if own else f"{self.id}X"
+        return Staff(f"P-{self.id}-{number}", "PHARMACIST", "", "INTERMEDIATE", employer, own, home)
 
-    def new_doctor(self) -> Staff:
+    def new_doctor(self, title: str = "INTERMEDIATE", dept: str = "") -> Staff:
         """A doctor nobody has met yet; file the person before the first session."""
         staff_id = f"D-{self.id}-{self.serial('n')}"
-        return Staff(staff_id, "DOCTOR", self.rng.choice(DEPARTMENTS), "INTERMEDIATE", self.id)
+        return Staff(staff_id, "DOCTOR", dept or self.rng.choice(DEPARTMENTS), title, self.id)
 
     def begin_day(self, day: int) -> Random:
         """Throw new dice for a day, independent of the days before and of other institutions."""
@@ -125,6 +187,8 @@ class Institution:
     def is_open(self, day: int) -> bool:
         """Whether a day is lived: within the simulated days and not a closed weekday."""
         lived = self._config.first_day <= day <= self._config.last_day
+        if self.closed_from is not None and day >= self.closed_from:
+            return False
         return lived and not (self.closed_on_sundays and weekday(day) == 7)
 
     def business(self, day: int) -> list[Interval]:

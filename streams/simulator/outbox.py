@@ -31,12 +31,19 @@ def clinical(event_type: str) -> bool:
 
 
 class Draft:
-    """One event on its way: what is said, when it is sent and when it arrives (epoch ms)."""
+    """One event on its way: what is said, when it is sent and when it arrives (epoch ms).
 
-    __slots__ = ("datum", "kind", "order", "received_at", "sent_at")
+    One that ``repeats`` is sent under the number of the event before it; one whose arrival was
+    ``fixed`` by whoever wrote it is never moved.
+    """
+
+    __slots__ = ("datum", "fixed", "kind", "order", "received_at", "repeats", "sent_at", "signed")
 
     def __init__(self, datum: Datum, sent_at: int, received_at: int, kind: str | None) -> None:
         self.datum = datum
+        self.fixed = False
+        self.repeats = False
+        self.signed = True
         self.sent_at = sent_at
         self.received_at = received_at
         self.kind = kind
@@ -58,12 +65,24 @@ class Hold:
     remaining: int
 
 
+@dataclass(slots=True)
+class OddManifest:
+    """What is wrong with a manifest: not published, published after ``delay`` ms, or miscounted."""
+
+    missing: bool = False
+    delay: int | None = None
+    excess: int = 0
+
+
 class Outbox:
     """Collects the events of one institution and hands them over in the order they are sent."""
 
     def __init__(self, institution_id: str, rng: Random, late: float, shuffle: float) -> None:
         self.institution_id = institution_id
         self.holds: list[Hold] = []
+        self.odd_manifests: dict[int, OddManifest] = {}
+        self.lost: list[int] = []
+        self.silences: list[tuple[int, int]] = []
         self._rng = rng
         self._late = late
         self._shuffle = shuffle
@@ -98,6 +117,7 @@ class Outbox:
         """
         rng = self._rng
         self._issued += 1
+        fixed = sent_at is not None or delay is not None
         if sent_at is not None:
             delay, prompt = sent_at - occurred_at, True
         elif delay is not None:
@@ -134,6 +154,7 @@ class Outbox:
             of_day = self._counts.setdefault((occurred_at + SHANGHAI_OFFSET) // DAY, {})
             of_day[event_type] = of_day.get(event_type, 0) + 1
         draft = Draft(datum, sent, received, kind)
+        draft.fixed = fixed
         self._waiting.append(draft)
         return draft
 
@@ -165,6 +186,11 @@ class Outbox:
         Its first and last number are filled in when it is sent.
         """
         counts = self._counts.pop(day, {})
+        odd = self.odd_manifests.pop(day, OddManifest())
+        if odd.missing:
+            return
+        if odd.excess:
+            counts["SessionOpened"] = counts.get("SessionOpened", 0) + odd.excess
         payload: Datum = {
             "business_date": day,
             "first_seq": None,
@@ -172,10 +198,27 @@ class Outbox:
             "counts": dict(sorted(counts.items())),
         }
         delay = 2 * MINUTE + int(self._rng.random() * 18 * MINUTE)
+        if odd.delay is not None:
+            delay = odd.delay
         self.emit(MANIFEST, end_of_day(day), payload, delay=delay)
 
     def send(self, until: int) -> list[Draft]:
-        """Number and hand over everything sent before an instant, in the order it is sent."""
+        """Number and hand over everything sent before an instant, in the order it is sent.
+
+        A number in ``lost`` is used up by something that never arrives; in a span of ``silences``
+        the connection is down and everything new waits for its end.
+        """
+        for start, end in self.silences:
+            for draft in self._waiting:
+                if start <= draft.sent_at < end and not draft.fixed:
+                    waited = draft.sent_at - int(draft.datum["occurred_at"])
+                    # What is late already must not become later than its window: it comes before.
+                    late = waited > HOUR
+                    earliest = max(start, draft.sent_at - waited + SECOND)
+                    draft.sent_at = (
+                        earliest if late else end + (draft.sent_at - start) % (30 * SECOND)
+                    )
+                    draft.received_at = draft.sent_at
         due = [draft for draft in self._waiting if draft.sent_at < until]
         if not due:
             return due
@@ -187,7 +230,11 @@ class Outbox:
             datum = draft.datum
             if datum["stream_id"] is None:
                 continue
-            self._sent += 1
+            if self.lost and draft.sent_at >= self.lost[0]:
+                self._sent += 1
+                del self.lost[0]
+            if not (draft.repeats and self._sent):
+                self._sent += 1
             datum["stream_seq"] = self._sent
             if datum["event_type"] == MANIFEST:
                 sent = self._ranges.pop(datum["business_date"], None)

@@ -159,10 +159,13 @@ def late_filing(scene: Scene) -> bool:
 def suspended(scene: Scene) -> bool:
     """The institution declares that it suspends all services, and the pharmacists leave."""
     pair = _handover(scene)
-    if pair is None:
+    # A suspension would also answer for what the house lacks (INC-02(e)).
+    if pair is None or scene.inst.deficient:
         return False
     before, after, at = pair
     resumed = at + scene.rng.randint(40, 100) * MINUTE
+    if any(c.visit.opened < resumed and c.visit.closed > at for c in scene.cases):
+        return False
     before.end_at(at + 30 * SECOND)
     after.start_at(resumed - 30 * SECOND)
     scene.roster.quiet.append((at, resumed))

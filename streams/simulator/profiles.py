@@ -68,7 +68,12 @@ class Profile:
 
 
 _NATIONAL_DOCUMENTS = ("QUALITY_SAFETY", "SERVICE_MANAGEMENT")
-_FOLLOW_UPS = (("FOLLOW_UP", 84), ("FAMILY_DOCTOR", 10), ("HEALTH_CONSULTATION", 6))
+_FOLLOW_UPS = (
+    ("FOLLOW_UP", 83),
+    ("FAMILY_DOCTOR", 10),
+    ("HEALTH_CONSULTATION", 6),
+    ("REMOTE_MEDICINE", 1),
+)
 AGREEMENT_ITEMS = ("SERVICE_CONTENT", "SERVICE_PROCESS", "RIGHTS_DUTIES", "RISKS")
 UNITS = ("QUALITY", "SAFETY", "EMR", "IT", "PHARMACY", "ADVERSE_EVENT", "INTERNET_DIAGNOSIS")
 
@@ -189,8 +194,14 @@ HOURS = (
 DEPARTMENTS = ("03", "13", "02")
 """诊疗科目 offered: 内科, 皮肤科, 全科医疗科."""
 
-SCOPES = {"03": "SCOPE-03", "13": "SCOPE-13", "02": "SCOPE-02"}
-"""执业范围 of the doctors of each department."""
+SPARE_DEPARTMENTS = ("04", "05", "07", "08", "10", "11", "14", "16", "20", "21")
+"""诊疗科目 that an institution does not offer, for those who approve or use one they should not."""
+
+
+def scope(dept: str) -> str:
+    """执业范围 of the doctors of a department."""
+    return f"SCOPE-{dept}"
+
 
 DIAGNOSES = {
     "03": ("I10", "E11.9", "K29.5", "J45.9"),
@@ -206,8 +217,25 @@ DRUGS = {
 }
 """Prescription drugs without special control, by department."""
 
-DRUG_CLASS = "GENERAL"
-DRUG_PRICES = {f"D{n:04d}": 900 + 370 * n for n in range(1, 7)}
+DRUG_CLASS = "ORDINARY"
+SPECIAL_DRUGS = {
+    "D0901": "NARCOTIC",
+    "D0902": "PSYCHOTROPIC_1",
+    "D0903": "PSYCHOTROPIC_2",
+    "D0904": "OTHER_SPECIAL",
+}
+"""Drugs that nobody may prescribe online, with their classes."""
+
+RISKY_DRUGS = {"D0905": "HIGH_RISK", "D0906": "SPECIAL_RULE"}
+"""Drugs that nobody may prescribe online in Chongqing, with their classes."""
+
+OVER_THE_COUNTER = "D0007"
+DRUG_PRICES = {
+    code: 900 + 370 * number
+    for number, code in enumerate(
+        (*(f"D{n:04d}" for n in range(1, 8)), *SPECIAL_DRUGS, *RISKY_DRUGS), 1
+    )
+}
 SERVICE_PRICES = {"TEXT_IMAGE": 1_500, "VOICE": 2_500, "VIDEO": 4_000}
 """Prices in fen, as disclosed."""
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from heapq import heapify, heappop
 from itertools import cycle, islice
+from random import Random
 
-from streams.simulator import duty, visits
+from streams.simulator import duty, trail, visits
 from streams.simulator.config import SimulationConfig
 from streams.simulator.duty import DutyDay
 from streams.simulator.filings import identity_check, register
 from streams.simulator.institution import Institution, Staff
+from streams.simulator.kinds import Kind, Per
 from streams.simulator.outbox import Draft
 from streams.simulator.profiles import Regime
-from streams.simulator.scene import Scene
+from streams.simulator.scene import Event, House, Scene
 from streams.simulator.truth import Expected
 from streams.simulator.upkeep import Upkeep
-from streams.simulator.violations import Kind, Per, applicable
+from streams.simulator.violations import AREAS, applicable, meetings
 from streams.simulator.visits import AUDIO_VIDEO, Visit
 from streams.timeline import HOUR, MINUTE, SECOND, start_of_day
 
@@ -24,7 +26,9 @@ _ATTEMPTS = 20
 _PER_DOCTOR = 60
 _LONGEST_SHIFT = 8 * HOUR
 _INCIDENTS = 10
-"""An incident of a day is so many times as likely as one of a session."""
+"""An incident of a day or a house is so many times as likely as one of a session."""
+
+_DRAWN = (Per.SESSION, Per.DAY)
 
 
 class Routine:
@@ -37,8 +41,9 @@ class Routine:
         self._queue: list[tuple[int, int, Visit]] = []
         self._roster = DutyDay(config.filing_day, [])
         self._truth: list[Expected] = []
+        self._agenda: dict[int, list[Event]] = {}
         self._kinds = {
-            (lawful, per): self._turns(lawful, per) for lawful in (False, True) for per in Per
+            (lawful, per): self._turns(lawful, per) for lawful in (False, True) for per in _DRAWN
         }
 
     def begin_day(self, day: int) -> list[Expected]:
@@ -47,12 +52,16 @@ class Routine:
         rng = inst.begin_day(day)
         midnight = start_of_day(day)
         inst.outbox.holds = [hold for hold in inst.outbox.holds if hold.end > midnight]
+        truth: list[Expected] = []
         if day == self._config.filing_day:
+            truth += self._furnish()
             register(inst, self._config)
-        if not inst.is_open(day):
-            return []
         self._roster = duty.plan(inst, day)
-        scene = Scene(inst, self._roster)
+        scene = Scene(inst, self._config, roster=self._roster)
+        for event in self._agenda.pop(day, ()):
+            event(scene)
+        if not inst.is_open(day):
+            return truth + scene.truth
         mean = self._config.rate
         sessions = max(0, round(rng.gauss(mean, mean**0.5)))
         self._inject(scene, sessions)
@@ -61,16 +70,16 @@ class Routine:
         planned = [*scene.settle(), *self._ordinary(scene, sessions)]
         for visit in planned:
             for check in visit.logins:
-                visits.write_check(inst, visit, check)
+                trail.check_doctor(inst, visit, check)
         self._queue = [(visit.earliest, number, visit) for number, visit in enumerate(planned)]
         heapify(self._queue)
-        return scene.truth
+        return truth + scene.truth
 
     def advance(self, until: int) -> list[Draft]:
         """Let the sessions happen that begin before an instant, and send what is due by then."""
         while self._queue and self._queue[0][0] < until:
             visit = heappop(self._queue)[2]
-            visits.write(self.inst, visit, self._roster)
+            trail.write(self.inst, visit, self._roster)
             self._upkeep.after(visit)
         return self.inst.outbox.send(until)
 
@@ -79,17 +88,49 @@ class Routine:
         self._upkeep.close_day(day)
 
     def _turns(self, lawful: bool, per: Per) -> Iterator[Kind]:
-        """The applicable kinds, one after the other in an order of the institution's own."""
-        kinds = applicable(self.inst.rulebook, self._config.kinds, lawful, per)
-        self.inst.rng.shuffle(kinds)
-        return cycle(kinds)
+        """The applicable kinds, one after the other; each institution begins somewhere else."""
+        inst, config = self.inst, self._config
+        kinds = applicable(inst.rulebook, config.kinds, lawful, per)
+        Random(f"{config.seed}/{inst.rulebook}/{lawful}/{per}").shuffle(kinds)
+        first = inst.number * len(kinds) // config.institutions[inst.jurisdiction]
+        return cycle(kinds[first:] + kinds[:first])
+
+    def _in_turn(self, kinds: list[Kind], area: str) -> list[Kind]:
+        """Kinds of an area in the order in which this house tries them; neighbours differ."""
+        inst = self.inst
+        block, first = divmod(inst.number, len(kinds))
+        order = list(kinds)
+        Random(f"{self._config.seed}/{inst.rulebook}/{area}/{block}").shuffle(order)
+        return order[first:] + order[:first]
+
+    def _furnish(self) -> list[Expected]:
+        """Choose what is wrong with the house as a whole: at most one kind of each area."""
+        inst, config = self.inst, self._config
+        house = House(inst, config, agenda=self._agenda)
+        meetings(house)
+        share = min(1.0, config.violations * _INCIDENTS)
+        for area in AREAS:
+            kinds = [
+                kind
+                for kind in applicable(inst.rulebook, config.kinds, False, Per.HOUSE)
+                if kind.area == area
+            ]
+            if house.done or not kinds or inst.rng.random() >= share:
+                continue
+            for kind in self._in_turn(kinds, area):
+                house.kind = kind.name
+                if config.first_day + kind.due <= config.final_day and kind.inject(house):
+                    break
+        return house.truth
 
     def _inject(self, scene: Scene, sessions: int) -> None:
         config, rng = self._config, self.inst.rng
-        incident = False
-        for lawful, share in ((False, config.violations), (True, config.look_alikes)):
-            if share and not incident and rng.random() < share * _INCIDENTS:
-                incident = self._draw(scene, lawful, Per.DAY)
+        shares = ((False, config.violations), (True, config.look_alikes))
+        # Incidents of the day change the roster, by which sessions are planned.
+        for lawful, share in shares:
+            if share and rng.random() < share * _INCIDENTS and self._draw(scene, lawful, Per.DAY):
+                break
+        for lawful, share in shares:
             expected = share * sessions
             for _ in range(int(expected) + (rng.random() < expected % 1)):
                 self._draw(scene, lawful, Per.SESSION)
@@ -97,27 +138,38 @@ class Routine:
     def _draw(self, scene: Scene, lawful: bool, per: Per) -> bool:
         """Inject the next kind whose turn it is; one that finds no place gives way to the next."""
         for kind in islice(self._kinds[lawful, per], _ATTEMPTS):
+            if kind.rule_id == "PHA-01" and scene.settled_roster:
+                continue
             scene.kind = kind.name
-            if kind.inject(scene):
+            if scene.day + kind.due <= self._config.final_day and kind.inject(scene):
                 return True
         return False
 
     def _ordinary(self, scene: Scene, sessions: int) -> list[Visit]:
         """The day's ordinary sessions, dealt to as many doctors as they need."""
         inst = self.inst
-        on_duty = min(len(inst.doctors), max(2, -(-sessions // _PER_DOCTOR)))
-        doctors = inst.rng.sample(inst.doctors, on_duty)
+        pool = list(inst.doctors)
+        if inst.shared is not None and scene.day % 2 == inst.shared_parity and not self._met(scene):
+            pool.append(inst.shared)
+        on_duty = min(len(pool), max(2, -(-sessions // _PER_DOCTOR)))
+        doctors = inst.rng.sample(pool, on_duty)
         planned: list[Visit] = []
         for number, doctor in enumerate(doctors):
             share = sessions // on_duty + (number < sessions % on_duty)
             planned += self._clinic(scene, doctor, share)
         return planned
 
+    def _met(self, scene: Scene) -> bool:
+        """Whether the shared doctor has sessions of a meeting today."""
+        return any(case.visit.doctor is self.inst.shared for case in scene.cases)
+
     def _clinic(self, scene: Scene, doctor: Staff, sessions: int) -> list[Visit]:
         """One doctor's day: a log-in, then sessions of which no two calls overlap."""
         inst = self.inst
         rng = inst.rng
         ranges = scene.free(40 * MINUTE)
+        if not ranges:
+            return []
         first, last = min(start for start, _ in ranges), max(end for _, end in ranges)
         begins = rng.randrange(first, max(first + 1, last - _LONGEST_SHIFT))
         ends = min(last, begins + _LONGEST_SHIFT)

@@ -11,19 +11,24 @@ from schemas.directory import Directory, Institution, Key
 from streams.simulator.config import SimulationConfig
 from streams.simulator.institution import build
 from streams.simulator.outbox import Datum, Draft
+from streams.simulator.rates import Rates
 from streams.simulator.routine import Routine
-from streams.simulator.truth import Expected, Lateness
+from streams.simulator.truth import Expected, Lateness, distinct
 from streams.simulator.violations import KINDS
 from streams.timeline import HOUR, SECOND, start_of_day
 
 
 class Upload(NamedTuple):
-    """One arrival at the platform; ``duplicate`` repeats an upload that was sent before."""
+    """One arrival at the platform; ``duplicate`` repeats an upload that was sent before.
+
+    ``signed`` is whether the sender's signature holds.
+    """
 
     received_at: int
     institution_id: str
     datum: Datum
     duplicate: bool
+    signed: bool = True
 
 
 class Simulation:
@@ -94,11 +99,15 @@ class Simulation:
                 due.sort()
                 for received_at, number, _, repeated, draft in due:
                     institution_id = receivers[number].routine.inst.id
-                    yield Upload(received_at, institution_id, draft.datum, bool(repeated))
+                    yield Upload(
+                        received_at, institution_id, draft.datum, bool(repeated), draft.signed
+                    )
             for routine in self._routines:
                 routine.end_day(day)
         for receiver in receivers:
             self._truth += receiver.lateness.findings(config.end)
+            self._truth += receiver.rates.findings(config.end)
+        self._truth = distinct(self._truth)
         self._complete = True
 
 
@@ -113,6 +122,7 @@ class _Receiver:
         self.number = number
         self.routine = routine
         self.lateness = Lateness(routine.inst.id, routine.inst.rulebook)
+        self.rates = Rates(routine.inst.id, routine.inst.rulebook)
         self._share = config.duplicates
         self._end = config.end
         self._dice = Random(f"{config.seed}/{routine.inst.id}/repetitions")
@@ -122,6 +132,7 @@ class _Receiver:
         for draft in self.routine.advance(until):
             if draft.received_at < self._end:
                 self.lateness.receive(draft)
+                self.rates.receive(draft)
             yield draft.received_at, self.number, draft.order, 0, draft
             if self._share and self._dice.random() < self._share:
                 again = draft.received_at + self._dice.randint(SECOND, 6 * HOUR)

@@ -26,7 +26,7 @@ class Upkeep:
         """Publish the manifest and, where it is a duty, the security report of a day."""
         inst = self._inst
         inst.outbox.close_day(day)
-        if inst.profile.daily_report:
+        if inst.profile.daily_report and day not in inst.unreported:
             payload = periodic_duty("DAILY_SECURITY_REPORT", day, day)
             payload["change_completed_on"] = day + 1
             inst.outbox.emit("PeriodicDutyCompleted", end_of_day(day) + HOUR, payload, prompt=True)
@@ -36,8 +36,8 @@ class Upkeep:
         inst = self._inst
         morning = start_of_day(day) + 9 * HOUR
         since = day - self._first_day
-        if since == 0:
-            self._outage(morning)
+        if since % 10 == 0:
+            self._security_incident(morning, "OUTAGE" if since % 20 == 0 else "DATA_BREACH")
         elif since == 1:
             self._adverse_event(morning)
         if since % 7 == 2:
@@ -104,19 +104,19 @@ class Upkeep:
             },
         )
 
-    def _outage(self, at: int) -> None:
+    def _security_incident(self, at: int, kind: str) -> None:
         inst = self._inst
         inst.outbox.emit(
             "SecurityIncidentReported",
             at + 2 * HOUR,
             {
                 "incident_id": inst.name_id("incident"),
-                "kind": "OUTAGE",
+                "kind": kind,
                 "discovered_at": at,
                 "reported_to_authority_at": at + HOUR,
                 "report_recipient": inst.profile.report_recipient,
                 "measures_started_at": at + 10 * MINUTE,
-                "affected_patients": None,
+                "affected_patients": None if kind == "OUTAGE" else 3,
             },
         )
 

@@ -1,51 +1,29 @@
 """Every kind of violation, and of lawful look-alike, that can be injected: one function a kind.
 
-An injector changes the plan of a day through its ``Scene`` and says there what the platform must
-find at the end. It returns False when the day offers no place for it. To add a kind, write its
-function beside the others of its rule and name it in ``KINDS``; nothing else knows the kinds.
+An injector changes the plan of a day through its ``Scene``, or of a house through its ``House``,
+and says there what the platform must find at the end. It returns False when there is no place for
+it. To add a kind, write its function beside the others of its rule; nothing else knows the kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-
 from streams.rulebook import RULEBOOKS
+from streams.simulator import (
+    conduct_faults,
+    filing_faults,
+    licence_faults,
+    prescription_faults,
+    record_faults,
+    review_faults,
+    session_faults,
+    staff_faults,
+)
 from streams.simulator import identity_faults as identity
+from streams.simulator import meetings as meeting
 from streams.simulator import presence_faults as presence
 from streams.simulator import upload_faults as upload
-from streams.simulator.scene import Scene
-
-Injector = Callable[[Scene], bool]
-
-
-class Per(StrEnum):
-    """How often a kind is drawn: per ordinary session, or per open day with ten times the share."""
-
-    SESSION = "session"
-    DAY = "day"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind: the rule it aims at, where that rule is on, and its injector.
-
-    ``lawful`` kinds must end in no finding or a CLEARED one.
-    """
-
-    name: str
-    rule_id: str
-    rulebooks: frozenset[str]
-    per: Per
-    inject: Injector
-    lawful: bool = False
-
-    @property
-    def summary(self) -> str:
-        """What is injected, in one line."""
-        return (self.inject.__doc__ or "").strip().splitlines()[0]
-
+from streams.simulator.kinds import Kind, Per
+from streams.simulator.scene import House
 
 _ALL = frozenset(RULEBOOKS)
 _LIMITED = frozenset({"guangxi", "chongqing", "sichuan"})
@@ -96,7 +74,32 @@ KINDS: tuple[Kind, ...] = (
     Kind("upl01_late", "UPL-01", _TIMELY, _S, upload.late),
     Kind("upl01_exact_limit", "UPL-01", _TIMELY, _S, upload.exact_limit, lawful=True),
     Kind("upl06_outage", "UPL-06", _TIMELY, _D, upload.outage),
+    *upload.KINDS,
+    *licence_faults.KINDS,
+    *filing_faults.KINDS,
+    *staff_faults.KINDS,
+    *identity.KINDS,
+    *meeting.KINDS,
+    *session_faults.KINDS,
+    *prescription_faults.KINDS,
+    *review_faults.KINDS,
+    *record_faults.KINDS,
+    *conduct_faults.KINDS,
 )
+
+AREAS = tuple(dict.fromkeys(kind.area for kind in KINDS if kind.area and kind.area != meeting.AREA))
+"""What can be wrong with a house; kinds of different areas do not touch each other."""
+
+
+def meetings(house: House) -> None:
+    """Let a house take part in what happens between institutions; every kind has its chance."""
+    config = house.config
+    for kind in KINDS:
+        share = config.look_alikes if kind.lawful else config.violations
+        wanted = config.kinds is None or kind.name in config.kinds
+        if kind.area == meeting.AREA and share and wanted and house.inst.rulebook in kind.rulebooks:
+            house.kind = kind.name
+            kind.inject(house)
 
 
 def applicable(rulebook: str, names: frozenset[str] | None, lawful: bool, per: Per) -> list[Kind]:

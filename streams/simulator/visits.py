@@ -1,7 +1,6 @@
-"""Online sessions: planned as a compliant hospital conducts them, then written out as events.
+"""Online sessions, planned as a compliant hospital conducts them.
 
-A plan (``Visit``) is what incidents change; ``write`` turns it into events. Between the two nothing
-is random that a rule depends on.
+A plan (``Visit``) is what incidents change; ``trail.write`` turns it into events.
 """
 
 from __future__ import annotations
@@ -9,39 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from streams.simulator.duty import DutyDay
-from streams.simulator.filings import CARRIER, PHARMACY_CHAIN, identity_check
-from streams.simulator.institution import Institution, Patient, Staff
-from streams.simulator.outbox import Datum
-from streams.simulator.profiles import (
-    AGREEMENT_ITEMS,
-    DIAGNOSES,
-    DRUG_CLASS,
-    DRUG_PRICES,
-    DRUGS,
-    SERVICE_PRICES,
-    Regime,
-    service_item,
-)
-from streams.timeline import HOUR, MINUTE, SECOND, add_months, day_of
+from streams.simulator.institution import Edit, Institution, Note, Patient, Staff
+from streams.simulator.profiles import Regime
+from streams.timeline import MINUTE, SECOND
 
 MODES = ("TEXT_IMAGE", "VOICE", "VIDEO")
 AUDIO_VIDEO = frozenset({"VOICE", "VIDEO"})
-MEDIA = {"TEXT_IMAGE": "TEXT_IMAGE", "VOICE": "AUDIO", "VIDEO": "VIDEO"}
 LEAD = 16 * MINUTE
 """No event of a session happens earlier than this before its opening."""
 
 _LENGTH = {"TEXT_IMAGE": (6, 40), "VOICE": (4, 20), "VIDEO": (4, 25)}
-_SECTIONS = [
-    "PATIENT_BASICS",
-    "DRUG_ALLERGY",
-    "CHIEF_COMPLAINT",
-    "PRESENT_ILLNESS",
-    "PRIOR_OFFLINE_DIAGNOSIS",
-    "CURRENT_MEDICATION",
-    "DISPOSITION",
-]
-_UNSUITABLE = ("CONDITION_CHANGED", "IN_PERSON_EXAM_NEEDED", "CRITICAL_ILLNESS", "OTHER_UNSUITABLE")
 
 
 class Check(NamedTuple):
@@ -61,7 +37,11 @@ class Visit:
     """The plan of one session; instants in epoch ms.
 
     ``checks`` belong to the session; ``logins`` (log-ins, enrolments) to the doctor. Video is
-    recorded from ``recorded_from`` to ``recorded_to``.
+    recorded from ``recorded_from`` to ``recorded_to``. What is left empty is thrown with dice when
+    the session is written: the department (the doctor's), the patient, the diagnosis ``codes``, the
+    ``drugs``, the ``review`` (when and by whom; a fixed one approves) and what is bought of it.
+    ``evidenced`` is whether a prior diagnosis is on file. ``edits`` see every event of the session
+    before it is emitted, ``extras`` are emitted beside them.
     """
 
     session_id: str
@@ -80,6 +60,18 @@ class Visit:
     recorded_from: int = 0
     recorded_to: int = 0
     prompt: bool = False
+    dept: str = ""
+    patient: Patient | None = None
+    evidenced: bool = True
+    codes: list[str] = field(default_factory=list)
+    drugs: list[str] = field(default_factory=list)
+    review: tuple[int, Staff] | None = None
+    supply: bool = True
+    reason: str = ""
+    refunded: bool | None = None
+    edits: list[Edit] = field(default_factory=list)
+    extras: list[Note] = field(default_factory=list)
+    ids: dict[str, str] = field(default_factory=dict)
 
     @property
     def acts(self) -> list[int]:
@@ -88,6 +80,12 @@ class Visit:
         if self.outcome == "COMPLETED" and self.diagnosed:
             acts.append(self.closed)
         return acts
+
+    def name(self, inst: Institution, prefix: str) -> str:
+        """The id of the session's prescription, supply, record, fee or refund, by its prefix."""
+        if prefix not in self.ids:
+            self.ids[prefix] = inst.name_id(prefix)
+        return self.ids[prefix]
 
     @property
     def earliest(self) -> int:
@@ -117,8 +115,8 @@ def vary(inst: Institution, visit: Visit) -> None:
     kinds = inst.profile.service_kinds
     visit.service_kind = rng.choices([k for k, _ in kinds], [w for _, w in kinds])[0]
     if visit.service_kind == "COMMON_DISEASE" and visit.doctor.dept == "13":
-        visit.visit_kind = "FIRST_VISIT"
-    if visit.service_kind == "HEALTH_CONSULTATION":
+        visit.visit_kind, visit.evidenced = "FIRST_VISIT", False
+    if visit.service_kind in ("HEALTH_CONSULTATION", "REMOTE_MEDICINE"):
         visit.prescribed_at, visit.diagnosed = None, False
         return
     dice = rng.random()
@@ -164,291 +162,3 @@ def in_session(inst: Institution, visit: Visit) -> list[Check]:
         times = [max(visit.opened, act - rng.randint(10, 240) * SECOND) for act in visit.acts]
     method = "FACE" if visit.mode != "VOICE" else "VOICEPRINT"
     return [Check(at, "IN_SESSION", method, doctor) for at in times]
-
-
-def write(inst: Institution, visit: Visit, roster: DutyDay) -> None:
-    """Emit everything a session leaves behind, from the patient's verification to the delivery.
-
-    Call it in the order of ``earliest``: a patient who comes back was verified on the first visit.
-    """
-    patient, new = inst.patient()
-    inst.sessions += 1
-    _write_arrival(inst, visit, patient, new)
-    for check in visit.checks:
-        write_check(inst, visit, check)
-    codes = [inst.rng.choice(DIAGNOSES[visit.doctor.dept])]
-    _write_course(inst, visit, codes)
-    drugs: list[str] = []
-    if visit.prescribed_at is not None:
-        drugs = _write_prescription(inst, visit, patient, roster, codes)
-    if visit.outcome != "CANCELLED":
-        _write_records(inst, visit, patient)
-        _write_payment(inst, visit, drugs)
-        _write_rating(inst, visit)
-
-
-def write_check(inst: Institution, visit: Visit, check: Check) -> None:
-    """Emit one identity check of the session's doctor; log-ins and enrolments name no session."""
-    bound = check.phase in ("PRE_SESSION", "IN_SESSION")
-    identity_check(
-        inst,
-        visit.doctor.staff_id,
-        check.matched,
-        visit.session_id if bound else None,
-        check.phase,
-        check.method,
-        check.at,
-        check.passed,
-        check.delay,
-        check.kind,
-    )
-
-
-def _write_arrival(inst: Institution, visit: Visit, patient: Patient, new: bool) -> None:
-    rng, emit, opened = inst.rng, inst.outbox.emit, visit.opened
-    if new:
-        emit(
-            "PatientIdentityVerified",
-            opened - rng.randint(600, 900) * SECOND,
-            {
-                "patient_token": patient.token,
-                "method": rng.choice(("ID_NUMBER_CHECK", "FACE_MATCH", "INSURANCE_CARD")),
-                "result": "PASS",
-                "identifier_kinds_registered": ["ID_NUMBER", "INSURANCE_CARD"],
-            },
-        )
-    family = visit.service_kind == "FAMILY_DOCTOR"
-    emit(
-        "ConsentSigned",
-        opened - rng.randint(20, 540) * SECOND,
-        {
-            "session_id": None if family else visit.session_id,
-            "patient_token": patient.token,
-            "consent_kind": "FAMILY_DOCTOR_AGREEMENT" if family else "INTERNET_DIAGNOSIS",
-            "agreed": True,
-            "signature": "VALID",
-            "notice_items": list(AGREEMENT_ITEMS if family else inst.profile.consent_items),
-        },
-    )
-    emit(
-        "SessionOpened",
-        opened,
-        {
-            "session_id": visit.session_id,
-            "patient_token": patient.token,
-            "patient_age_years": patient.age,
-            "patient_full_capacity": patient.full_capacity,
-            "doctor_id": visit.doctor.staff_id,
-            "assisting_staff_ids": [],
-            "dept_code": visit.doctor.dept,
-            "mode": visit.mode,
-            "service_kind": visit.service_kind,
-            "visit_kind": visit.visit_kind,
-        },
-        prompt=visit.prompt,
-    )
-
-
-def _write_course(inst: Institution, visit: Visit, codes: list[str]) -> None:
-    rng, emit = inst.rng, inst.outbox.emit
-    if visit.visit_kind == "FOLLOW_UP" and visit.outcome != "CANCELLED":
-        emit(
-            "PriorDiagnosisEvidenced",
-            visit.opened + rng.randint(10, 60) * SECOND,
-            {
-                "session_id": visit.session_id,
-                "evidence_kind": rng.choice(("OUTPATIENT_RECORD", "DISCHARGE_SUMMARY")),
-                "source_is_physical_institution": True,
-                "diagnosed_on": day_of(visit.opened) - rng.randint(10, 700),
-                "diagnosis_codes": codes,
-                "doctor_confirmed": True,
-                "retained": True,
-            },
-        )
-    if visit.unsuitable_at is not None:
-        emit(
-            "UnsuitabilityIdentified",
-            visit.unsuitable_at,
-            {"session_id": visit.session_id, "reason": rng.choice(_UNSUITABLE)},
-        )
-    terminated = visit.outcome == "TERMINATED"
-    emit(
-        "SessionClosed",
-        visit.closed,
-        {
-            "session_id": visit.session_id,
-            "outcome": visit.outcome,
-            "referral": "OFFLINE" if terminated else "NONE",
-            "warning_given": terminated,
-            "diagnosis_codes": codes if visit.diagnosed else [],
-            "ai_involvement": "ASSISTED" if rng.random() < 0.2 else "NONE",
-        },
-        prompt=visit.prompt,
-    )
-
-
-def _write_prescription(
-    inst: Institution, visit: Visit, patient: Patient, roster: DutyDay, codes: list[str]
-) -> list[str]:
-    """Emit the prescription, its review and supply; return the supplied drugs, one code a pack."""
-    rng, emit, doctor = inst.rng, inst.outbox.emit, visit.doctor
-    issued = visit.opened if visit.prescribed_at is None else visit.prescribed_at
-    stock = DRUGS[doctor.dept]
-    drugs = rng.sample(stock, rng.randint(1, min(2, len(stock))))
-    prescription_id = inst.name_id("rx")
-    child = patient.age < 6
-    lines: list[Datum] = [
-        {"drug_code": drug, "quantity": rng.randint(1, 4) * 1000, "unit": "盒"} for drug in drugs
-    ]
-    specialist = next(d for d in inst.doctors if d.staff_id != doctor.staff_id)
-    emit(
-        "PrescriptionIssued",
-        issued,
-        {
-            "prescription_id": prescription_id,
-            "session_id": visit.session_id,
-            "prescriber_id": doctor.staff_id,
-            "patient_age_years": patient.age,
-            "diagnosis_codes": codes,
-            "items": [
-                {"line_no": number, "hospital_class": DRUG_CLASS, **line}
-                for number, line in enumerate(lines, 1)
-            ],
-            "origin": "DOCTOR_WRITTEN",
-            "doctor_signature": "VALID",
-            "doctor_signature_cert": doctor.certificate,
-            "doctor_signed_at": issued,
-            "trusted_timestamp": True,
-            "guardian_present": True if child else None,
-            "accompanying_specialist_id": specialist.staff_id if child else None,
-        },
-    )
-    review = roster.reviewer(issued + rng.randint(40, 420) * SECOND)
-    if review is None:
-        return []
-    reviewed, pharmacist = review
-    approved = rng.random() < 0.97
-    emit(
-        "PrescriptionReviewed",
-        reviewed,
-        {
-            "prescription_id": prescription_id,
-            "reviewer_id": pharmacist.staff_id,
-            "result": "APPROVED" if approved else "REJECTED",
-            "pharmacist_signature": "VALID",
-            "trusted_timestamp": True,
-        },
-        prompt=roster.prompt,
-    )
-    if not approved:
-        return []
-    _write_supply(inst, visit.session_id, prescription_id, lines, reviewed)
-    return [line["drug_code"] for line in lines for _ in range(line["quantity"] // 1000)]
-
-
-def _write_supply(
-    inst: Institution, session_id: str, prescription_id: str, lines: list[Datum], approved: int
-) -> None:
-    rng = inst.rng
-    supply_id = inst.name_id("sup")
-    supplier = inst.id if rng.random() < 0.6 else f"{PHARMACY_CHAIN}-{rng.randint(1, 4)}"
-    by_carrier = rng.random() < 0.75
-    at = approved + rng.randint(300, 2_400) * SECOND
-    stages = [("DISPENSED", at)]
-    if by_carrier:
-        at += rng.randint(1_200, 7_200) * SECOND
-        stages += [("HANDED_TO_CARRIER", at), ("DELIVERED", at + rng.randint(4, 28) * HOUR)]
-    else:
-        stages.append(("DELIVERED", at + rng.randint(1_200, 14_400) * SECOND))
-    for stage, when in stages:
-        inst.outbox.emit(
-            "DrugSupplied",
-            when,
-            {
-                "supply_id": supply_id,
-                "prescription_id": prescription_id,
-                "session_id": session_id,
-                "stage": stage,
-                "lines": lines,
-                "supplier_id": supplier,
-                "carrier_id": CARRIER if by_carrier else None,
-            },
-        )
-
-
-def _write_records(inst: Institution, visit: Visit, patient: Patient) -> None:
-    rng, emit, closed = inst.rng, inst.outbox.emit, visit.closed
-    today = day_of(closed)
-    emit(
-        "ProcessRecordArchived",
-        closed + rng.randint(30, 1_800) * SECOND,
-        {
-            "session_id": visit.session_id,
-            "media": MEDIA[visit.mode],
-            "coverage_start": visit.recorded_from,
-            "coverage_end": visit.recorded_to,
-            "retention_until": add_months(today, 37),
-            "content_hash": f"hash-{visit.session_id}",
-        },
-    )
-    sections = list(_SECTIONS)
-    if patient.age < 6 or not patient.full_capacity:
-        sections += ["COMPANION", "ACCOMPANYING_SPECIALIST"]
-    emit(
-        "MedicalRecordArchived",
-        closed + rng.randint(60, 3_600) * SECOND,
-        {
-            "record_id": inst.name_id("emr"),
-            "session_id": visit.session_id,
-            "content_hash": f"hash-emr-{visit.session_id}",
-            "sections_present": sections,
-            "sections_not_applicable": ["AUXILIARY_EXAMS", "MENSTRUAL_HISTORY"],
-            "retention_until": add_months(today, 361),
-            "host_format_consistent": True,
-            "host_shared": True,
-            "patient_can_query": True,
-            "patient_can_download": True,
-        },
-    )
-
-
-def _write_rating(inst: Institution, visit: Visit) -> None:
-    rng = inst.rng
-    if rng.random() >= 0.4:
-        return
-    at = visit.closed + rng.randint(60, 10_800) * SECOND
-    payload: Datum = {"session_id": visit.session_id, "score": rng.choice((3, 4, 4, 5, 5, 5))}
-    rated = inst.outbox.emit("ServiceRated", at, payload)
-    if rated.kind is None and rng.random() < inst.corrections:
-        inst.outbox.correct(rated, at + rng.randint(1, 6) * HOUR, {"score": 5})
-
-
-def _write_payment(inst: Institution, visit: Visit, drugs: list[str]) -> None:
-    rng, emit = inst.rng, inst.outbox.emit
-    prices = {service_item(visit.mode): SERVICE_PRICES[visit.mode]}
-    prices |= {drug: DRUG_PRICES[drug] for drug in drugs}
-    lines: list[Datum] = [
-        {"item_code": code, "quantity": 1000 * max(1, drugs.count(code)), "unit_price_fen": price}
-        for code, price in prices.items()
-    ]
-    total = sum(line["quantity"] // 1000 * line["unit_price_fen"] for line in lines)
-    fee_id = inst.name_id("fee")
-    at = visit.closed + rng.randint(5, 60) * SECOND
-    emit(
-        "FeeCharged",
-        at,
-        {
-            "fee_id": fee_id,
-            "session_id": visit.session_id,
-            "lines": lines,
-            "total_fen": total,
-            "itemised_bill_provided": True,
-        },
-    )
-    if rng.random() >= 0.01:
-        return
-    at += rng.randint(30, 600) * MINUTE
-    refund_id = inst.name_id("refund")
-    emit("RefundRequested", at, {"refund_id": refund_id, "fee_id": fee_id, "amount_fen": total})
-    settled = at + rng.randint(1, 40) * HOUR
-    emit("RefundSettled", settled, {"refund_id": refund_id, "result": "PAID", "paid_fen": total})
