@@ -1,0 +1,123 @@
+"""Findings about persons and hosts that several institutions share, through two workers.
+
+One doctor receives patients by video at two hospitals at once. The hospitals lie in different
+partitions, taken by different workers, so the facts have to meet in `ih.practice`. The findings
+are those of one supervisor of all hospitals, even if a worker dies in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from schemas import wire
+from streams.check import judge
+from streams.events import Event
+from streams.findings import Transition
+from streams.publication import alert
+from streams.rulebook import Library
+from streams.simulator import Simulation, SimulationConfig, simulate
+from streams.simulator.simulation import Upload
+from streams.supervisor import Change, Supervisor
+from tests.support.replay import SHARED_CLAUSES
+from tests.support.trust import Cluster
+from tests.support.worker import Deployment
+
+IDENTITY = ("rule_id", "clause", "institution_id", "subject_type", "subject_id")
+SAID = (
+    "rulebook", "state", "severity", "violation_start", "violation_end", "evidence", "flags",
+    "params", "message_zh", "message_en",
+)  # fmt: skip
+SEED = 5
+KINDS = frozenset(
+    {
+        "idv04_two_places", "idv04_a_minute", "idv04_dedicated_pharmacist",
+        "lic07_second_independent", "lic07_two_forms",
+    }
+)  # fmt: skip
+
+
+def meetings() -> tuple[Simulation, list[Upload]]:
+    """Days on which persons and hosts of several hospitals meet as they must not."""
+    simulation = simulate(
+        SimulationConfig(
+            seed=SEED, days=3, institutions={"guangxi": 2, "chongqing": 8, "sichuan": 2},
+            rate=4.0, violations=1.0, look_alikes=0.9, late=0.05, duplicates=0.02, shuffle=0.1,
+            kinds=KINDS,
+        )
+    )  # fmt: skip
+    return simulation, list(simulation.uploads)
+
+
+def by_identity(alerts: Iterable[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """What is said last about each finding that institutions share."""
+    found: dict[Any, dict[str, Any]] = {}
+    for one in sorted(alerts, key=lambda datum: datum["version"]):
+        if (one["rule_id"], one["clause"]) in SHARED_CLAUSES:
+            found[tuple(one[name] for name in IDENTITY)] = {name: one[name] for name in SAID}
+    return found
+
+
+def wanted(simulation: Simulation, uploads: list[Upload]) -> dict[Any, dict[str, Any]]:
+    """What one supervisor of all hospitals finds."""
+    books = {name: one.rulebook for name, one in simulation.directory.institutions.items()}
+    events = [
+        Event(upload.datum, upload.received_at, 0, number, True)
+        for number, upload in enumerate(uploads)
+    ]
+    findings = judge(events, Supervisor(Library.load(), books), simulation.end)
+    return by_identity(alert(Change(Transition(f, None, 0), None), None) for f in findings)
+
+
+def published(deployment: Deployment, expected: dict[Any, Any]) -> dict[Any, dict[str, Any]]:
+    """What the workers say in the end.
+
+    A worker that catches up may read one partition days before another, and suspect for that long
+    what a closing in the other one clears; nobody is notified of it.
+    """
+    messages = deployment.read(deployment.topics.alerts.name)
+    said = by_identity(wire.decode_output(message.value() or b"")[1] for message in messages)
+    return {k: v for k, v in said.items() if k in expected or v["state"] != "CLEARED"}
+
+
+def test_one_worker_says_what_check_says(embedded: Cluster) -> None:
+    simulation, uploads = meetings()
+    with Deployment(embedded, simulation.directory, partitions=2) as deployment:
+        publish(deployment, simulation, uploads)
+        with deployment.worker() as worker:
+            worker.until(lambda: deployment.finished)
+            assert worker.stop() == 0
+        expected = wanted(simulation, uploads)
+        assert published(deployment, expected) == expected
+
+
+@pytest.mark.kafka
+def test_two_workers_of_which_one_dies_say_what_check_says(kafka: Cluster) -> None:
+    simulation, uploads = meetings()
+    expected = wanted(simulation, uploads)
+    assert {rule for rule, *_ in expected} == {"IDV-04", "LIC-07"}
+    with Deployment(kafka, simulation.directory, partitions=2) as deployment:
+        publish(deployment, simulation, uploads)
+        with deployment.worker("one") as one:
+            with deployment.worker("two") as two:
+                two.until(lambda: sum(deployment.committed().values()) > 0)
+                two.kill()
+            one.until(lambda: sum(deployment.committed().values()) > deployment.delivered // 4)
+            with deployment.worker("two") as two:
+                one.until(lambda: deployment.finished)
+                assert two.running
+                assert one.stop() == 0
+                two.until(lambda: deployment.finished)
+                assert two.stop() == 0
+        places = {m.partition() for m in deployment.read(deployment.topics.practice.name)}
+        assert places == {0, 1}
+        assert published(deployment, expected) == expected
+
+
+def publish(deployment: Deployment, simulation: Simulation, uploads: list[Upload]) -> None:
+    for upload in uploads:
+        deployment.publish(upload.datum, upload.received_at)
+    deployment.tick(simulation.end + 1)
+    deployment.flush()
