@@ -24,12 +24,11 @@ from streams.checks.stretches import (
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.reference import format_day
-from streams.timeline import DAY, HOUR, add_months, day_of, end_of_day, start_of_day
+from streams.timeline import HOUR, add_months, day_of, end_of_day, start_of_day
 
 _MODES = frozenset({"INTERNET_DIAGNOSIS", "INTERNET_HOSPITAL"})
 _TRIGGERS = ("SessionOpened", "PrescriptionIssued")
 _FOLLOWED = HOUR
-_SETTLED_AFTER = 3 * DAY
 
 
 # -- LIC-01 ----------------------------------------------------------------------------------------
@@ -107,8 +106,6 @@ def _unlicensed_period(
     if not states:
         return
     end = period[-1].end
-    if ctx.now < min(end, FOREVER - DAY) + _SETTLED_AFTER:
-        ctx.wake(end_of_day(day_of(ctx.now)))
     established = State.CONFIRMED in states
     first = min(act.t for act in acts)
     shown = [f.id for f in filings if period[0].start <= f.t < end]
@@ -143,8 +140,12 @@ def _acts_in(span: Span, ctx: Context) -> tuple[list[Evidence], list[Evidence]]:
     near = [act for act in followed if in_scope(act, ctx)]
     today = start_of_day(day_of(ctx.now))
     remote = {act["session_id"] for act in acts if not _opens_here(act, ctx)}
-    far = [a for a in acts if a.t >= last and a.r < today and a["session_id"] not in remote]
-    return near, far
+    later = [a for a in acts if a.t >= last and a["session_id"] not in remote]
+    if any(act.r >= today for act in later):
+        ctx.wake(end_of_day(day_of(ctx.now)))
+    else:
+        ctx.records.acts(last, span.end)  # the next one begins a day that has to be counted
+    return near, [act for act in later if act.r < today]
 
 
 def _services(acts: list[Evidence]) -> list[Evidence]:

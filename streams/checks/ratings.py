@@ -59,9 +59,16 @@ def abnormal_rates(_: Dossier, ctx: Context) -> Iterator[Verdict]:
     last = day_of(ctx.now - after) - 1
     last -= (last + 1) % slide
     judged_at = end_of_day(last) + after
-    ctx.wake(end_of_day(last + slide) + after)
     ends = [last - slide * n for n in range(settings.count("clear_windows"))]
-    days = {d: _day(d, judged_at, ctx) for d in range(ends[-1] - length + 1, last + 1)}
+    first = ends[-1] - length + 1
+    following = end_of_day(last + slide) + after
+    if ctx.now != judged_at:
+        ctx.since = FOREVER  # what was told now changes nothing before the next day's judging
+        ctx.wake(following)
+        return
+    if any(int(day) >= first for day in ctx.records.ids("told", "rated/")):
+        ctx.wake(following)
+    days = {d: _day(d, judged_at, ctx) for d in range(first, last + 1)}
     if not any(tally.sessions for tally in days.values()):
         return
     held: set[tuple[str, str]] = set()
@@ -153,8 +160,8 @@ def _over(
 RULES = (
     Rule(
         id="QLT-02",
-        # What it is told of these; it looks again once a day, not when they come.
         reads={
+            "Told": (),
             "SessionClosed": ("outcome",),
             "ServiceRated": ("score",),
             "ComplaintReceived": ("staff_id",),
