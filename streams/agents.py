@@ -26,7 +26,7 @@ from streams.metrics import Metrics
 from streams.processing import Processor
 from streams.reference import ReferenceData
 from streams.rulebook import Library
-from streams.sharing import CLOCK_STEP, SharedProcessor, clock_effect
+from streams.sharing import SharedProcessor, clock_effect
 from streams.supervisor import Supervisor
 from streams.transport import Batch, batch_topic, producer_barrier, publish, records
 from streams.transport_consumer import BatchConsumer
@@ -186,7 +186,7 @@ class Shell:
         clock, partition = processor.supervisor.clock, processor.partition
         if self._broker_clock or isinstance(processor, SharedProcessor):
             return []
-        if clock - self._passed_on.get(partition, 0) < CLOCK_STEP:
+        if clock <= self._passed_on.get(partition, 0):
             return []
         self._passed_on[partition] = clock
         return [clock_effect(self.topics, clock, partition)]

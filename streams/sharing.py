@@ -23,9 +23,6 @@ from streams.intake import DeployFault, LogRecord
 from streams.publication import alert
 from streams.supervisor import Supervisor
 
-CLOCK_STEP = 600_000
-"""How far a simulated clock runs before it is passed on, in ms; a broker's clock needs no word."""
-
 
 class _Told(msgspec.Struct, array_like=True, frozen=True):
     """A record of ``ih.practice``: the instant, and a fact told then or none."""

@@ -148,11 +148,12 @@ class Rules:
 @dataclass
 class Results:
     """What a worker published, by what makes it unique; `conflicts` names what was said twice
-    and differently.
+    and differently. `shared` are the alerts about what several institutions share.
     """
 
     topics: Topics = field(default_factory=Topics.named)
     alerts: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
+    shared: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     aggregates: dict[tuple[str, int, int], dict[str, Any]] = field(default_factory=dict)
     rejects: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     receipts: dict[tuple[int, int], tuple[Any, ...]] = field(default_factory=dict)
@@ -166,6 +167,7 @@ class Results:
             return  # told to other partitions; judged in tests of its own
         name, datum = wire.decode_output(value)
         if (datum.get("rule_id"), datum.get("clause")) in SHARED_CLAUSES:
+            self.shared[datum["finding_id"], datum["version"]] = datum
             return
         self.published += 1
         assert topic == getattr(self.topics, f"{name.lower()}s").name
