@@ -9,7 +9,6 @@ case files judged anew from their beginning.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -33,6 +32,7 @@ from streams.cases.uploads import (
 from streams.checks import KEPT
 from streams.checks.base import Fact
 from streams.checks.uploads import latency_basis
+from streams.corrections import Links, mark_of
 from streams.doubts import CONTEST, Doubts
 from streams.events import ANY, Event, Evidence, digest_of, evidence_of, mask_of
 from streams.findings import OPEN
@@ -78,11 +78,10 @@ class Institution:
         times = books[0].deadlines
         self._confirm_after = times.clinical + times.grace
         self._slide = books[0].rules["UPL-06"].millis("slide")
-        self._superseded: dict[str, list[Evidence]] | None = None
         self._days: RosterDays = bench.roster_days(institution_id)
         self._doubts = Doubts(books, reference)
         self._heartbeat = books[0].rules["PHA-01"].millis("heartbeat_timeout")
-        self._correction_window = times.correction
+        self._links = Links(institution_id, shelf, times.correction, self._concern)
         self._offset = -1
 
     def receive(self, event: Event, clock: int) -> bool:
@@ -90,7 +89,7 @@ class Institution:
         occurred_at, received_at = event.occurred_at, event.received_at
         self._offset = event.offset
         lateness = self._open("lateness", str(shard_of(occurred_at)), Lateness)
-        mark, digest = _mark(event.id), digest_of(event)
+        mark, digest = mark_of(event.id), digest_of(event)
         prior = lateness.seen.get(mark)
         if prior is not None and prior.offset != event.offset:
             if prior.digest != digest:
@@ -236,7 +235,7 @@ class Institution:
             late = known is not None and event.id in known.evidence
         if late and self._judged_for_lateness(event):
             self._put(("lateness", shard), evidence_of(event, ("recorded_at",)))
-        self._link_corrections(event)
+        self._links.link(event)
 
     def _put(self, place: Place, item: Evidence) -> None:
         name = (self.id, *place)
@@ -322,7 +321,7 @@ class Institution:
             if reach is not None:
                 self._days.changed(*reach)
                 self._touch_roster(item)
-        elif kind == "ledger" and case_id in _OF_ROSTER or case_id.startswith("staff/"):
+        elif (kind == "ledger" and case_id in _OF_ROSTER) or case_id.startswith("staff/"):
             self._days.clear()
             self._touch_roster(item)
         elif kind == "duty":
@@ -402,75 +401,20 @@ class Institution:
                     if case.settled < item.r:
                         self._touch(name, case, item.r)
 
-    # -- corrections across case files -----------------------------------------------------------
-
-    def _link_corrections(self, event: Event) -> None:
-        """Join corrections and what they supersede where a case file holds only one of the two."""
-        corrections = self._corrections()
-        if event.body["supersedes_event_id"] is not None:
-            note = evidence_of(event, ())
-            if self._open("corrections", "", CaseFile).fold(note):
-                corrections.setdefault(str(note.supersedes), []).append(note)
-            for other in corrections[str(note.supersedes)]:
-                self._join(other)
-        for note in corrections.get(event.id, ()):
-            self._join(note)
-
-    def _join(self, correction: Evidence) -> None:
-        superseded = str(correction.supersedes)
-        originals = self._holding(superseded)
-        received = self._received(superseded, correction.r)
-        for name, case in originals:
-            if correction.id not in case.evidence:
-                _replace(case, superseded, correction.r)
-                self._shelf.stale(name)
-                item = _as_received(case.evidence[superseded], correction.r)
-                self._concern(name, case, item)
-        if received is None:
-            return
-        for name, case in self._holding(correction.id):
-            if superseded not in case.evidence and case.targets.get(superseded) != received:
-                case.targets[superseded] = received
-                self._shelf.stale(name)
-                item = _as_received(case.evidence[correction.id], received[1])
-                self._concern(name, case, item)
-
-    def _received(self, event_id: str, around: int) -> tuple[int, int] | None:
-        """When an event occurred and was received, if it occurred near an instant.
-
-        That is enough for corrections: what happened long before one is received it cannot replace.
-        """
-        first, last = shard_of(around - 2 * self._correction_window), shard_of(around + HOUR)
-        mark = _mark(event_id)
-        for shard in sorted(self._shelf.ids(self.id, "lateness"), key=int):
-            if first <= int(shard) <= last:
-                case = self._shelf.find((self.id, "lateness", shard))
-                receipt = case.seen.get(mark) if isinstance(case, Lateness) else None
-                if receipt is not None:
-                    return receipt.occurred_at, receipt.received_at
-        return None
-
-    def _corrections(self) -> dict[str, list[Evidence]]:
-        if self._superseded is None:
-            self._superseded = {}
-            record = self._shelf.find((self.id, "corrections", ""))
-            for note in record.evidence.values() if record is not None else ():
-                self._superseded.setdefault(str(note.supersedes), []).append(note)
-        return self._superseded
-
-    def _holding(self, event_id: str) -> list[tuple[Name, CaseFile]]:
-        found = []
-        for kind in sorted({*self._shelf.kinds(self.id)} - {"corrections"}):
-            for case_id in sorted(self._shelf.ids(self.id, kind)):
-                name = (self.id, kind, case_id)
-                case = self._shelf.find(name)
-                if case is not None and event_id in case.evidence:
-                    found.append((name, self._shelf.open(name)))
-        return found
-
 
 _PURE = frozenset(
-    {"ledger", "logins", "enrolments", "duty", "shifts", "acts", "acts-of", "patient", "named", "told"}
+    {
+        "ledger",
+        "logins",
+        "enrolments",
+        "duty",
+        "shifts",
+        "acts",
+        "acts-of",
+        "patient",
+        "named",
+        "told",
+    }
 )
 """Kinds that are only looked up."""
 
@@ -478,10 +422,6 @@ _ONLY_JUDGED = frozenset({"event", "shift"})
 """Kinds that nobody looks up: not kept where nothing judges them."""
 
 _OF_ROSTER = frozenset({"institution", "hours", "stops", "documents", "assessments"})
-
-
-def _mark(event_id: str) -> int:
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
 
 
 def _keep_earliest(case: CaseFile) -> None:
@@ -500,13 +440,3 @@ def _keep_earliest(case: CaseFile) -> None:
         )
         if earlier >= _KEPT_ENROLMENTS and item.supersedes is None:
             del case.evidence[item.id]
-
-
-def _replace(case: CaseFile, event_id: str, received_at: int) -> None:
-    case.replaced[event_id] = min(received_at, case.replaced.get(event_id, received_at))
-
-
-def _as_received(item: Evidence, other: int) -> Evidence:
-    """Evidence as it concerns its case file from another receipt on, if that came later."""
-    later = max(item.r, other)
-    return Evidence(item.id, item.type, item.t, later, item.body, item.revision, item.id)
