@@ -97,8 +97,12 @@ def _standard_webhooks_secret(value: str) -> None:
         raise ValueError("must be whsec_ and 24 to 64 random bytes in base64 (Standard Webhooks)")
 
 
+_OVERRIDE = re.compile(r"(?:[a-z]+\.)?[a-z]+[0-9]*\.\w+(?:\[\w+\])?=\S.*")
+"""``idv01.scope=SESSION``, in one rulebook ``guangxi.idv01.status=shadow``."""
+
+
 def _overrides(values: tuple[str, ...]) -> None:
-    if not all(re.fullmatch(r"[a-z]+[0-9]*\.\w+=\S.*", value) for value in values):
+    if not all(_OVERRIDE.fullmatch(value) for value in values):
         raise ValueError("must be NAME=VALUE pairs such as idv01.pre_max_age=15m, apart by ';'")
 
 

@@ -20,6 +20,7 @@ import click
 
 from schemas.errors import ContractError, Reason
 from schemas.flat import from_flat, parse, signature_valid
+from schemas.texts import LANGS, Lang, text
 from schemas.validate import check_values
 from streams.events import Event
 from streams.findings import OPEN, Finding
@@ -101,11 +102,11 @@ def judge(
     return supervisor.findings()
 
 
-def parse_instant(text: str) -> int:
+def parse_instant(written: str) -> int:
     """Read RFC 3339 with offset, or epoch milliseconds; ValueError for anything else."""
-    if text.isdigit():
-        return int(text)
-    moment = dt.datetime.fromisoformat(text)
+    if written.isdigit():
+        return int(written)
+    moment = dt.datetime.fromisoformat(written)
     if moment.tzinfo is None:
         raise ValueError("an instant needs an offset such as +08:00")
     delta = moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -250,13 +251,14 @@ class _Joined:
 def _table(findings: list[Finding]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*("rule", "state", "severity", "institution", "subject", "title", "message"))
     for finding in findings:
         rule = finding.rule_id + (f" ({finding.clause})" if finding.clause else "")
         titles = f"{title(finding, 'zh')}\n{title(finding, 'en')}"
-        said = f"{message(finding, 'zh')}\n{message(finding, 'en')}"
-        table.add_row(
+        said = "\n".join(_said(finding, lang) for lang in LANGS)
+        cells = (
             rule,
             finding.state,
             finding.severity,
@@ -265,4 +267,11 @@ def _table(findings: list[Finding]) -> None:
             titles,
             said,
         )
+        table.add_row(*map(Text, cells))  # brackets in the names hospitals give are no markup
     Console(file=sys.stdout).print(table)
+
+
+def _said(finding: Finding, lang: Lang) -> str:
+    """The message, and what a human must know besides."""
+    flags = [f"[{text(f'flag.{flag}', lang)}]" for flag in finding.flags]
+    return " ".join([message(finding, lang), *flags])

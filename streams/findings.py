@@ -49,10 +49,11 @@ class Verdict(msgspec.Struct, frozen=True):
     ``state`` is SUSPECTED, CONFIRMED, or RESOLVED for an established violation that has ended.
     ``start``/``end`` bound the violation in event time; ``due`` is the instant D by which a missing
     act had to happen, against which gaps of the feed are held (1.6.3). ``lawful_until`` is for hard
-    contradictions: evidence received before it undoes the finding without being late (1.6.1); ``flags``
-    say what a human must know besides; ``graded`` names the severity where it does not go by the
-    clause. A later, separate violation of an ``episodic`` subject is a finding of its own, named after the
-    subject and its start. ``institution_id`` is given where several institutions share a case file.
+    contradictions: evidence received before it undoes the finding without being late (1.6.1);
+    ``flags`` say what a human must know besides; ``graded`` names the severity where it does not go
+    by the clause. A later, separate violation of an ``episodic`` subject is a finding of its own,
+    named after the subject and its start. ``institution_id`` is given where several institutions
+    share a case file.
     """
 
     subject_type: str
@@ -167,7 +168,11 @@ def path(current: State | None, target: State | None) -> tuple[State, ...]:
 
 
 def open_finding(
-    verdict: Verdict, settings: RuleSettings, rulebook: str, institution_id: str, subject_id: str = ""
+    verdict: Verdict,
+    settings: RuleSettings,
+    rulebook: str,
+    institution_id: str,
+    subject_id: str = "",
 ) -> Finding:
     """A finding not yet in any state, for the first verdict about its subject."""
     return Finding(

@@ -397,9 +397,9 @@ class Institution:
                     judged.update(self._shelf.watchers(self.id, topic, item.t))
                 self._begin((self.id, *begins), item)
                 for name in sorted(judged):
-                    case = self._shelf.open(name)
-                    if case.settled < item.r:
-                        self._touch(name, case, item.r)
+                    case = self._shelf.find(name)
+                    if case is not None and case.settled < item.r:
+                        self._touch(name, self._shelf.open(name), item.r)
 
 
 _PURE = frozenset(

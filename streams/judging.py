@@ -31,7 +31,7 @@ from streams.findings import (
 from streams.lifecycle import live_on, withdraw_retired
 from streams.records import InstitutionRecords, RosterDays
 from streams.reference import ReferenceData
-from streams.rulebook import Library, Mode, Rulebook, RuleSettings
+from streams.rulebook import Library, Mode, Rulebook, RuleSettings, Status
 from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
@@ -94,6 +94,12 @@ class Bench:
             for book in library.books.values()
         }
         self._tells = {key: self._tellers_of(*key) for key in self._asked}
+        self._given_up = frozenset(
+            (book.name, rule)
+            for book in library.books.values()
+            for rule, settings in book.rules.items()
+            if settings.status is Status.RETIRED
+        )
 
     def _asked_of(self, candidate: str, kind: str) -> tuple[Judged, ...]:
         """The rules that may judge a kind of case file under some rulebook of a candidate."""
@@ -180,7 +186,9 @@ class Bench:
             # What a window held when it ended is final; nothing known later takes it back.
             sitting.since = {judged.rule.id: FOREVER for judged in due}
         judged_rules = {judged.rule.id for judged in due}
-        found.transitions.extend(live_on(case, sitting, judged_rules, corrections.applied_now))
+        found.transitions.extend(
+            live_on(case, sitting, judged_rules, corrections.applied_now, self._given_up)
+        )
 
     def _keep_watch(self, name: Name, case: CaseFile, sitting: Sitting, due: list[Judged]) -> None:
         """Note what the verdicts rest on, and when they may change by themselves."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from streams.cases.base import CaseFile
 from streams.findings import (
     STANDING,
@@ -24,8 +26,12 @@ def live_on(
     sitting: Sitting,
     judged: set[str],
     corrected: bool,
+    given_up: Collection[tuple[str, str]] = (),
 ) -> list[Transition]:
-    """Lead the findings of the rules that judged to what is now held about their subjects."""
+    """Lead the findings of the rules that judged to what is now held about their subjects.
+
+    ``given_up`` names rulebook and rule of those retired: their findings stay as they were.
+    """
     found: list[Transition] = []
     now = sitting.now
     known = {f.key: f for f in case.findings if f.rule_id in judged}
@@ -41,7 +47,8 @@ def live_on(
     for key, finding in known.items():
         since = sitting.since.get(finding.rule_id, 0)
         past = finding.start is not None and finding.start < since
-        if key not in sitting.held and not past:
+        retired = (finding.rulebook, finding.rule_id) in given_up
+        if key not in sitting.held and not past and not retired:
             found += _end(finding, now, corrected)
     return found
 

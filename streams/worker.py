@@ -30,22 +30,27 @@ def worker(session_timeout: float, settle: float) -> None:
     """Serve until SIGTERM or SIGINT; finish the batch in hand, commit, leave the group.
 
     Exits 4 when Kafka or the schema registry is unreachable, 5 when the log contradicts the
-    settings, 1 when anything else went wrong; starting it again repeats work and loses none.
+    settings, 2 when those name no parameter, 1 when anything else went wrong; starting it again
+    repeats work and loses none.
     """
     from aiokafka.errors import KafkaConnectionError
     from faust.worker import Worker
 
     from streams.admin import KafkaUnreachable
     from streams.app import build, read_directory
+    from streams.rulebook import ParameterError
 
     settings = Settings.from_env(os.environ)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    shell = build(
-        settings,
-        read_directory(settings),
-        recovery_delay=settle,
-        session_timeout=session_timeout,
-    )
+    try:
+        shell = build(
+            settings,
+            read_directory(settings),
+            recovery_delay=settle,
+            session_timeout=session_timeout,
+        )
+    except ParameterError as error:
+        raise click.UsageError(f"IHWATCH_OVERRIDES: {error}") from error
     try:
         Worker(
             shell.app,

@@ -50,7 +50,8 @@ class Auditor:
                 "log_level": 2,
             }
         )
-        self._consumer.subscribe([t.name for t in topics.all() if t != topics.dead_webhooks])
+        ours = (topics.practice, topics.dead_webhooks)  # between workers; read by their sink
+        self._consumer.subscribe([topic.name for topic in topics.all() if topic not in ours])
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():

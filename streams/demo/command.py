@@ -28,7 +28,7 @@ _PATIENCE = 40.0
 @click.option("--seconds", type=click.FloatRange(min=10), default=45.0, help="Length of the run.")
 @click.option("--days", type=click.IntRange(1, 5), default=2, help="Simulated days.")
 @click.option("--institutions", type=click.IntRange(1, 10), default=2, help="Per jurisdiction.")
-@click.option("--rate", type=click.FloatRange(1, 500), default=40.0, help="Sessions a day each.")
+@click.option("--rate", type=click.FloatRange(1, 500), default=25.0, help="Sessions a day each.")
 @click.option("--seed", type=int, default=2026)
 def demo(out: Path, seconds: float, days: int, institutions: int, rate: float, seed: int) -> int:
     """Run, watch, compare, leave the pages; 0 only if all comparisons are equal."""
@@ -38,8 +38,8 @@ def demo(out: Path, seconds: float, days: int, institutions: int, rate: float, s
         days=days,
         institutions=dict.fromkeys(RULEBOOKS, institutions),
         rate=rate,
-        violations=0.08,
-        look_alikes=0.08,
+        violations=0.25,
+        look_alikes=0.25,
         late=0.03,
         duplicates=0.02,
         shuffle=0.05,

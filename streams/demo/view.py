@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections import Counter, defaultdict
 from typing import Any
 
+from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -15,10 +17,21 @@ from schemas.texts import text
 from streams.demo.audit import Match
 from streams.demo.wiring import Platform
 from streams.findings import State
+from streams.rule_docs import SEVERITIES
+from streams.simulator import scope
 from streams.simulator.truth import Comparison
 from streams.timeline import format_instant
 
+_EXAMPLES = 5
 _STYLE = {"CONFIRMED": "bold red", "RESOLVED": "yellow", "WITHDRAWN": "cyan", "SUSPECTED": "white"}
+
+
+def _family(rule_id: str) -> str:
+    return rule_id.partition("-")[0]
+
+
+FAMILIES = {name: tuple(rules) for name, rules in itertools.groupby(scope.RULES, key=_family)}
+"""The rules of each family, such as IDV."""
 
 
 def both(key: str, **values: object) -> str:
@@ -35,7 +48,7 @@ def screen(platform: Platform, elapsed: float) -> Group:
     return Group(
         Panel(head, title=_title(platform), border_style="blue"),
         _numbers(platform),
-        _by_rule(platform),
+        _by_family(platform),
         _recent(platform),
     )
 
@@ -46,6 +59,7 @@ def line(platform: Platform, elapsed: float) -> str:
     return (
         f"{elapsed:5.0f} s  {format_instant(max(platform.clock, platform.simulation.start))}"
         f"  events {platform.publisher.published.events}  findings {len(seen.alerts)}"
+        f" of {len({alert['rule_id'] for alert in list(seen.alerts.values())})} rules"
         f"  webhooks {platform.receiver.counts['verified']}  lag {platform.sink_status.lag}"
     )
 
@@ -83,17 +97,25 @@ def latency(platform: Platform) -> str:
     return " / ".join("–" if value is None else f"{value * 1000:.0f} ms" for value in found)
 
 
-def _by_rule(platform: Platform) -> Table:
-    counts: Counter[tuple[str, str, str]] = Counter()
+def _by_family(platform: Platform) -> Table:
+    """How many rules of each family have found something, and in which states it is."""
+    rules: dict[str, set[str]] = defaultdict(set)
+    counts: Counter[tuple[str, str]] = Counter()
     for alert in list(platform.auditor.seen.alerts.values()):
-        counts[alert["rulebook"], alert["rule_id"], alert["state"]] += 1
-    table = Table(title=both("demo.findings"), expand=True)
-    for name in ("rulebook", "rule", *State):
-        table.add_column(name, justify="left" if name in ("rulebook", "rule") else "right")
-    for book, rule in sorted({(book, rule) for book, rule, _ in counts}):
-        row = [str(counts[book, rule, state]) for state in State]
-        title = f"{rule} {text(f'rule.{rule}.title', 'zh')}"
-        table.add_row(book, title, *row)
+        family = _family(alert["rule_id"])
+        rules[family].add(alert["rule_id"])
+        counts[family, alert["state"]] += 1
+    table = Table(title=both("demo.findings"), box=box.SIMPLE_HEAD, expand=True)
+    table.add_column(both("demo.family"), no_wrap=True)
+    table.add_column(both("demo.rules"), justify="right", no_wrap=True)
+    for state in State:
+        table.add_column(
+            text(f"state.{state}", "zh"), style=_STYLE.get(state, "dim"), justify="right"
+        )
+    for family, known in FAMILIES.items():
+        found = [f"{counts[family, state] or '·'}" for state in State]
+        share = f"{len(rules[family])}/{len(known)}"
+        table.add_row(f"{family} {both(f'demo.family.{family}')}", share, *found)
     return table
 
 
@@ -123,14 +145,11 @@ def summary(
         mark = "[green]✓[/]" if match.equal else "[bold red]✗[/]"
         table.add_row(match.what, f"{match.found:,}", f"{match.expected:,}", mark)
     console.print(table)
-    table = Table(title=both("demo.truth"))
-    for name in ("rule", "matched", "missing", "unexpected", "wrong", "precision", "recall"):
-        table.add_column(name, justify="right")
+    console.print(_held_against_truth(platform, comparisons))
     for rule, held in comparisons.items():
-        counts = (held.matched, len(held.missing), len(held.unexpected), len(held.wrong))
-        rates = (f"{held.precision:.3f}", f"{held.recall:.3f}")
-        table.add_row(rule, *map(str, counts), *rates)
-    console.print(table)
+        if not held.exact:
+            console.print(_difference(rule, held), style="red")
+    console.print(_examples(platform))
     published, receiver = platform.publisher.published, platform.receiver
     refused = receiver.counts["refused"]
     console.print(
@@ -144,3 +163,60 @@ def summary(
     good = good and receiver.counts["verified"] > 0
     console.print(f"[bold {'green' if good else 'red'}]{both('demo.good' if good else 'demo.bad')}")
     return good
+
+
+def _held_against_truth(platform: Platform, comparisons: dict[str, Comparison]) -> Table:
+    """Precision and recall by family, and over all rules in the last row."""
+    table = Table(title=both("demo.truth"))
+    names = ("rules", "kinds", "matched", "missing", "unexpected", "wrong", "precision", "recall")
+    table.add_column(both("demo.family"))
+    for name in names:
+        table.add_column(name, justify="right")
+    groups = {f"{name} {both(f'demo.family.{name}')}": FAMILIES[name] for name in FAMILIES}
+    for name, known in {**groups, both("demo.family.all"): scope.RULES}.items():
+        injected = [one for one in platform.simulation.truth if one.rule_id in known]
+        held = _together([comparisons[rule] for rule in known if rule in comparisons])
+        counts = (held.matched, len(held.missing), len(held.unexpected), len(held.wrong))
+        rates = (f"{held.precision:.3f}", f"{held.recall:.3f}")
+        rules = f"{len({one.rule_id for one in injected})}/{len(known)}"
+        kinds = str(len({one.kind for one in injected}))
+        if known == scope.RULES:
+            table.add_section()
+        table.add_row(name, rules, kinds, *map(str, counts), *rates)
+    return table
+
+
+def _together(parts: list[Comparison]) -> Comparison:
+    return Comparison(
+        sum(part.matched for part in parts),
+        [one for part in parts for one in part.missing],
+        [one for part in parts for one in part.unexpected],
+        [one for part in parts for one in part.wrong],
+    )
+
+
+def _difference(rule: str, held: Comparison) -> str:
+    """What does not agree, by institution and subject."""
+    parts = [f"missing {one.institution_id} {one.subject_id}" for one in held.missing]
+    parts += [f"unexpected {one['institution_id']} {one['subject_id']}" for one in held.unexpected]
+    parts += [f"{one.subject_id} is {state}, not {one.state}" for one, state in held.wrong]
+    return f"{rule}: " + "; ".join(parts)
+
+
+def _examples(platform: Platform) -> Panel:
+    """Some established findings in words, the gravest of a family each."""
+    gravest: dict[str, Any] = {}
+    for alert in sorted(platform.auditor.seen.alerts.values(), key=_gravity):
+        if alert["state"] == State.CONFIRMED:
+            gravest.setdefault(_family(alert["rule_id"]), alert)
+    lines = Text()
+    for alert in sorted(gravest.values(), key=_gravity)[:_EXAMPLES]:
+        head = f"{alert['rule_id']} {alert['title_zh']} · {alert['title_en']}"
+        lines.append(f"{head} · {alert['institution_id']}\n", style="bold")
+        lines.append(f"{alert['message_zh']}\n{alert['message_en']}\n\n")
+    lines.rstrip()
+    return Panel(lines, title=both("demo.examples"), border_style="blue")
+
+
+def _gravity(alert: dict[str, Any]) -> tuple[int, str, str]:
+    return SEVERITIES.index(alert["severity"]), alert["rule_id"], alert["finding_id"]

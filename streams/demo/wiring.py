@@ -151,9 +151,16 @@ class Platform:
         return not self._alive("hospitals")
 
     @property
+    def shared_clock(self) -> int:
+        """The same of what institutions share; a partition at work counts as at the beginning."""
+        shared = [self.shell.shared.get(partition) for partition in range(PARTITIONS)]
+        return min(0 if one is None else one.supervisor.clock for one in shared)
+
+    @property
     def judged_all(self) -> bool:
-        """Whether the worker's clock stands at the end of the simulation on every partition."""
-        return self.published_all and self.clock >= self.simulation.end
+        """Whether the worker's clocks stand at the end of the simulation on every partition."""
+        end = self.simulation.end
+        return self.published_all and self.clock >= end and self.shared_clock >= end
 
     @property
     def delivered_all(self) -> bool:

@@ -11,6 +11,7 @@ import click
 import pytest
 
 import streams.cli as cli
+from schemas.directory import Directory, Institution, Key
 from schemas.errors import ContractError, IhwatchError, Reason
 from schemas.settings import SettingsError
 from tests.house.source import ROOT
@@ -118,6 +119,20 @@ def test_how_a_command_ends_is_its_exit_code(
 
     monkeypatch.setattr(cli.Lazy, "load", lambda _: command)
     assert cli.run(["check"]) == code
+
+
+def test_a_worker_with_an_override_of_nothing_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital = Institution("H1", "h", "guangxi", (Key("k", "H1", bytes(range(32))),))
+    Directory([hospital], []).write(tmp_path / "institutions.toml")
+    monkeypatch.setenv("IHWATCH_DIRECTORY", str(tmp_path / "institutions.toml"))
+    monkeypatch.setenv("IHWATCH_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("IHWATCH_OVERRIDES", "guangxi.idv01.pre_max_agee=5m")
+    done = ihwatch("worker")
+    assert done.returncode == 2
+    assert "IHWATCH_OVERRIDES: unknown parameter" in done.stderr
+    assert "did you mean idv01.pre_max_age?" in done.stderr
 
 
 def test_an_unexpected_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

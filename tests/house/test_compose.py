@@ -52,6 +52,30 @@ def test_compose_accepts_the_file_with_what_make_env_writes(env_file: Path) -> N
     assert resolved["sink-webhooks"]["environment"]["IHWATCH_WEBHOOK_SECRET"] == secret
 
 
+def test_rules_and_lists_of_ones_own_reach_the_worker(env_file: Path, tmp_path: Path) -> None:
+    def worker() -> dict[str, Any]:
+        done = compose(env_file, "config")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = yaml.safe_load(done.stdout)["services"]["worker"]
+        return found
+
+    shipped = Settings.from_env(worker()["environment"])
+    assert (shipped.overrides, shipped.reference_dir) == ((), None)
+    with env_file.open("a", encoding="utf-8") as file:
+        file.write("OVERRIDES=guangxi.lic05.status=shadow;idv01.pre_max_age=5m\n")
+        file.write(f"REFERENCE_DIR={tmp_path}\n")
+    ours = worker()
+    settings = Settings.from_env(ours["environment"])
+    assert settings.overrides == ("guangxi.lic05.status=shadow", "idv01.pre_max_age=5m")
+    assert settings.reference_dir is not None
+    mounted = [
+        volume.split(":")[:2] if isinstance(volume, str) else [volume["source"], volume["target"]]
+        for volume in ours["volumes"]
+    ]
+    assert [str(tmp_path), str(settings.reference_dir)] in mounted
+    assert "/etc/ihwatch/institutions.toml" in [target for _, target in mounted]
+
+
 def test_the_simulator_runs_only_on_demand() -> None:
     assert [name for name, one in SERVICES.items() if "profiles" in one] == ["simulator"]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from schemas import flat
 from schemas.errors import ContractError, Reason
-from schemas.flat import from_flat, parse, rfc3339, to_flat
+from schemas.flat import from_flat, parse, rfc3339, signature_valid, to_flat
 from tests.schemas.examples import example
 
 JSON = st.recursive(
@@ -237,6 +237,15 @@ def test_unknown_fields_are_named_and_ignored_and_the_platforms_are_not_even_nam
     lines = [{**line, "batch": "1"} for line in example("DrugSupplied").flat["lines"]]
     warnings = from_flat(changed("DrugSupplied", lines=lines))[2]
     assert warnings == [f"unknown field lines[{i}].batch ignored" for i in range(len(lines))]
+
+
+def test_what_the_platform_found_of_the_signature() -> None:
+    assert signature_valid(opened()) is None
+    for found in (True, False, None):
+        assert signature_valid(opened(signature_valid=found)) is found
+    with pytest.raises(ContractError) as caught:
+        signature_valid(opened(signature_valid="yes"))
+    assert (caught.value.reason, caught.value.field) == (Reason.WRONG_TYPE, "signature_valid")
 
 
 @pytest.mark.parametrize(

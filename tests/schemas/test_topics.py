@@ -12,6 +12,7 @@ def test_names_follow_the_prefix() -> None:
         "ih.aggregates",
         "ih.rejects",
         "ih.receipts",
+        "ih.practice",
         "ih.webhooks.dead",
     ]
     assert Topics.named("test").events.name == "test.events"

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import resource
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import fastavro
 import pytest
 
-from schemas import catalogue
-from schemas.flat import from_flat
-from streams import cli
+from schemas.flat import to_flat
+from streams.rulebook import RULEBOOKS
+from streams.simulator import SimulationConfig, simulate
+from streams.timeline import format_instant
 from tests.support.cases import FOLDER, all_cases, differences
+from tests.support.check_cli import IDENTITY, LATER, OPENED, changed, run, write
 
 FIELDS = [
     "rule_id", "clause", "rulebook", "institution_id", "subject_type", "subject_id", "state",
     "severity", "violation_start", "violation_end", "evidence", "params", "citations", "title_zh",
     "title_en", "flags",
 ]  # fmt: skip
-OPENED: dict[str, Any] = {
-    **json.loads((FOLDER.parent / "fixtures/events/SessionOpened.json").read_text("utf-8")),
-    "stream_id": None,
-    "stream_seq": None,
-    "mode": "TEXT_IMAGE",
-}
-LATER = "2026-03-04T00:00:00+08:00"
-
-
-def run(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of `ihwatch` with these arguments."""
-    with pytest.raises(SystemExit) as ended:
-        raise SystemExit(cli.run(arguments))
-    printed = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, printed.out, printed.err
-
-
-def write(path: Path, *events: Any) -> str:
-    lines = [event if isinstance(event, str) else json.dumps(event) for event in events]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return str(path)
-
-
-def changed(**fields: Any) -> dict[str, Any]:
-    return {**OPENED, **fields}
 
 
 # -- how it ends -----------------------------------------------------------------------------------
@@ -62,12 +35,45 @@ def test_nothing_open_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "1 events, 0 bad, 0 findings, 0 open" in err
 
 
+@pytest.mark.parametrize("rulebook", RULEBOOKS)
+def test_a_compliant_hospital_ends_with_0(
+    rulebook: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By all rules of its rulebook, at any later instant; lawful lateness only raises doubts."""
+    house = SimulationConfig(seed=5, institutions={rulebook: 1}, rate=6, late=0.1, shuffle=0.1)
+    simulation = simulate(house)
+    lines = [
+        to_flat(upload.datum, upload.received_at) | {"signature_valid": upload.signed}
+        for upload in simulation.uploads
+    ]
+    file = write(tmp_path / "e.jsonl", *lines)
+    end = format_instant(simulation.end)
+    code, out, err = run(["check", file, "--rulebook", rulebook, "--as-of", end], capsys)
+    assert code == 0
+    assert f"{len(lines)} events, 0 bad" in err
+    assert {json.loads(line)["state"] for line in out.splitlines()} <= {"CLEARED"}
+
+
+def test_a_bare_opening_breaks_many_rules(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is known of hospital and doctor, and the session never goes on."""
+    file = write(tmp_path / "e.jsonl", OPENED)
+    code, out, err = run(["check", file, "--rulebook", "guangxi", "--as-of", LATER], capsys)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 3
+    assert {"IDV-01", "LIC-01", "SEC-01", "STF-01"} <= {finding["rule_id"] for finding in found}
+    assert f"{len(found)} findings" in err
+    keys = [(f["rule_id"], f["clause"], f["subject_type"], f["subject_id"]) for f in found]
+    assert len(set(keys)) == len(keys)
+
+
 @pytest.mark.parametrize("as_of", ["2026-03-02T10:10:00+08:00", LATER])
 def test_a_finding_suspected_or_confirmed_ends_with_3(
     as_of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "e.jsonl", OPENED)
-    code, out, _ = run(["check", file, "--rulebook", "guangxi", "--as-of", as_of], capsys)
+    code, out, _ = run(["check", file, *IDENTITY, "--as-of", as_of], capsys)
     assert code == 3
     assert len(out.splitlines()) == 1
 
@@ -85,7 +91,7 @@ def test_bad_events_end_with_5_and_the_others_are_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "e.jsonl", "{", OPENED, "[]")
-    code, out, err = run(["check", file, "--rulebook", "guangxi", "--as-of", LATER], capsys)
+    code, out, err = run(["check", file, *IDENTITY, "--as-of", LATER], capsys)
     assert code == 5
     assert json.loads(out)["state"] == "CONFIRMED"
     assert "line 1" in err
@@ -134,7 +140,7 @@ def test_a_finding_has_these_fields_in_this_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "e.jsonl", OPENED)
-    arguments = ["check", file, "--rulebook", "guangxi", "--as-of", LATER]
+    arguments = ["check", file, *IDENTITY, "--as-of", LATER]
     found = json.loads(run(arguments, capsys)[1])
     assert list(found) == FIELDS
     assert found["violation_start"] == "2026-03-02T10:00:00.000+08:00"
@@ -150,7 +156,7 @@ def test_history_is_printed_when_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "e.jsonl", OPENED)
-    arguments = ["check", file, "--rulebook", "guangxi", "--as-of", LATER, "--history"]
+    arguments = ["check", file, *IDENTITY, "--as-of", LATER, "--history"]
     found = json.loads(run(arguments, capsys)[1])
     assert list(found) == [*FIELDS, "history"]
     assert found["history"] == [
@@ -161,11 +167,22 @@ def test_history_is_printed_when_asked_for(
 
 def test_a_table_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write(tmp_path / "e.jsonl", OPENED)
-    arguments = ["check", file, "--rulebook", "guangxi", "--as-of", LATER, "--format", "table"]
+    arguments = ["check", file, *IDENTITY, "--as-of", LATER, "--format", "table"]
     code, out, _ = run(arguments, capsys)
     assert code == 3
     for word in ("IDV-01", "CONFIRMED", "critical"):
         assert word in out
+
+
+def test_a_table_shows_names_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
+    file = write(tmp_path / "e.jsonl", changed(session_id="[/red] [bold]s[1]"))
+    arguments = ["check", file, *IDENTITY, "--as-of", LATER, "--format", "table"]
+    code, out, _ = run(arguments, capsys)
+    assert code == 3
+    assert "session [/red] [bold]s[1]" in out
 
 
 @pytest.mark.parametrize(
@@ -175,7 +192,7 @@ def test_as_of_is_an_instant_however_written(
     as_of: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "e.jsonl", OPENED)
-    arguments = ["check", file, "--rulebook", "guangxi", "--as-of", as_of]
+    arguments = ["check", file, *IDENTITY, "--as-of", as_of]
     assert json.loads(run(arguments, capsys)[1])["state"] == "CONFIRMED"
 
 
@@ -184,7 +201,7 @@ def test_the_clock_stops_at_the_last_receipt_unless_said(
 ) -> None:
     other = changed(event_id="other", session_id="other", received_at="2026-03-02T10:05:02+08:00")
     file = write(tmp_path / "e.jsonl", OPENED, other)
-    found = json.loads(run(["check", file, "--rulebook", "guangxi"], capsys)[1])
+    found = json.loads(run(["check", file, *IDENTITY], capsys)[1])
     assert (found["subject_id"], found["state"]) == (OPENED["session_id"], "SUSPECTED")
 
 
@@ -298,6 +315,30 @@ def test_unknown_and_platform_fields_are_ignored(
     assert "schema_valid" not in err
 
 
+def test_the_signature_is_what_the_file_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filing = json.loads((FOLDER.parent / "fixtures/events/DepartmentApproved.json").read_text())
+    for signed, found in ((True, 0), (False, 1), (None, 1)):
+        file = write(tmp_path / "e.jsonl", filing | {"signature_valid": signed})
+        _, out, _ = run(["check", file, "--rulebook", "chongqing"], capsys)
+        findings = [json.loads(line) for line in out.splitlines()]
+        assert sum((f["rule_id"], f["clause"]) == ("UPL-05", "f") for f in findings) == found
+    file = write(tmp_path / "e.jsonl", filing | {"signature_valid": "yes"})
+    code, _, err = run(["check", file], capsys)
+    assert (code, "field signature_valid: WRONG_TYPE" in err) == (5, True)
+
+
+def test_reference_data_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, lists = write(tmp_path / "e.jsonl", OPENED), tmp_path / "lists"
+    lists.mkdir()
+    assert run(["check", file, "--reference", str(lists)], capsys)[0] == 5
+    (lists / "department_codes.csv").write_text("dept_code,name\n77,x\n", encoding="utf-8")
+    code, out, _ = run(["check", file, "--reference", str(lists)], capsys)
+    assert code == 3
+    assert '"field": "dept_code"' in out
+
+
 def test_what_may_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     short = {
         key: value
@@ -327,60 +368,10 @@ def test_a_file_without_a_last_line_end(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_stdin() -> None:
-    arguments = ["check", "-", "--rulebook", "guangxi", "--as-of", LATER]
+    arguments = ["check", "-", *IDENTITY, "--as-of", LATER]
     ended = spawn(arguments, json.dumps(OPENED).encode())
     assert ended.returncode == 3
     assert json.loads(ended.stdout)["state"] == "CONFIRMED"
-
-
-def container(*records: dict[str, Any]) -> bytes:
-    """An Avro container of raw data, all of one event type."""
-    schema = catalogue.schema(records[0]["event_type"])
-    file = io.BytesIO()
-    fastavro.writer(file, fastavro.parse_schema(schema), _decimals(list(records)))
-    return file.getvalue()
-
-
-def _decimals(value: Any, name: str = "") -> Any:
-    """Raw data as other tools hold them: quantities are decimals, not thousandths."""
-    if isinstance(value, dict):
-        return {key: _decimals(item, key) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_decimals(item) for item in value]
-    return Decimal(value).scaleb(-3) if name == "quantity" else value
-
-
-def test_an_avro_container(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It has no `received_at`: each event counts as received when it was recorded."""
-    datum = from_flat(OPENED)[0]
-    path = tmp_path / "events.avro"
-    path.write_bytes(container(datum))
-    arguments = ["check", str(path), "--rulebook", "guangxi", "--as-of", LATER, "--history"]
-    code, out, err = run(arguments, capsys)
-    assert code == 3, err
-    assert json.loads(out)["history"][0]["at"] == "2026-03-02T10:05:00.000+08:00"
-
-
-def test_an_avro_container_of_every_event_type(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for event_type in catalogue.EVENT_TYPES:
-        text = (FOLDER.parent / f"fixtures/events/{event_type}.json").read_text("utf-8")
-        path = tmp_path / f"{event_type}.avro"
-        path.write_bytes(container(from_flat(json.loads(text))[0]))
-        code, _, err = run(["check", str(path)], capsys)
-        assert (event_type, code, "1 events, 0 bad" in err) == (event_type, 0, True), err
-
-
-@pytest.mark.parametrize("cut", [1, 20, 200])
-def test_a_torn_avro_container(
-    cut: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "events.avro"
-    path.write_bytes(container(from_flat(OPENED)[0])[:-cut])
-    code, _, err = run(["check", str(path)], capsys)
-    assert code == 5
-    assert "MALFORMED" in err
 
 
 # -- the command itself ----------------------------------------------------------------------------

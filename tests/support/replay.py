@@ -48,6 +48,7 @@ NOT_CHECKED = frozenset(
 BATCH_BOUND: Mapping[str, str] = {
     "given": "a slot's counts are given out once a batch, when they grew by a tenth",
     "applied": "the end of the batch that changed a case file last",
+    "minutes": "minutes in which something was received are forgotten once a batch",
     "settled": "the last instant judged; an instant at which nothing changed may be left out",
 }
 
@@ -269,6 +270,7 @@ def flat_lines(records: Iterable[Logged], rules: Rules) -> Iterator[bytes]:
         except ContractError:
             continue
         flat = to_flat(admitted.datum, record.timestamp)
+        flat["signature_valid"] = admitted.signature_valid
         yield json.dumps(flat, ensure_ascii=False).encode() + b"\n"
 
 
