@@ -385,12 +385,14 @@ class Institution:
         if case is not None:
             self._touch(judged, self._shelf.open(judged), told_at, mask_of(item.type))
 
-    def hear_again(self, place: str, source: str, begins: Place) -> None:
+    def hear_again(self, fact: Fact, told_at: int) -> None:
         """After a crash: have judged by what a case file told whoever has not been yet."""
         self._offset = _NEVER_REPLAYED
+        place, source, begins = fact.place, fact.source, fact.begins
         name = (self.id, "told", place)
-        told = self._shelf.find(name)
-        for item in list(told.evidence.values()) if told is not None else ():
+        item = Evidence(f"{source}\x1f{told_at}", "Told", fact.t, told_at, dict(fact.body))
+        told = self._shelf.fold(name, item)
+        for item in list(told.evidence.values()):
             if item.id.rpartition("\x1f")[0] == source:
                 judged = {(self.id, *begins)}
                 for topic in topics_of("told", place):

@@ -313,13 +313,13 @@ class Bench:
             sitting.wake(teller.id, context.next_wake)
         sitting.records.asking(None)
         for key, stored in list(case.told.items()):
-            if key.startswith(f"{teller.id} ") and key not in told:
+            if key.startswith(f"{teller.id} ") and key not in told and stored["body"]:
                 shared, place, source = key.split(" ", 3)[1:]
                 kind, case_id = stored["begins"]
                 found.facts.append(
                     (now, Fact(place, source, stored["t"], {}, (kind, case_id), shared == "1"))
                 )
-                del case.told[key]
+                case.told[key] = {**stored, "body": {}, "at": now}
         for key, fact in told.items():
             stored = {"t": fact.t, "body": dict(fact.body), "begins": list(fact.begins)}
             if {**case.told.get(key, {}), "at": now} != {**stored, "at": now}:

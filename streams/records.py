@@ -52,7 +52,7 @@ class InstitutionRecords:
         self.reference = reference
         self.now = corrections.now
         self.on_trial = corrections.honour_late
-        self.latest_receipt = 0
+        self.until = FOREVER
         self.watched: dict[str, tuple[int, int]] = {}
         self._shelf = shelf
         self._corrections = corrections
@@ -81,7 +81,7 @@ class InstitutionRecords:
             return []
         view = self._shelf.effective(name, case, self._corrections)
         if self._asking is None:
-            self.latest_receipt = max(self.latest_receipt, view.latest)
+            self.until = min(self.until, view.until)
         elif view.until != FOREVER:
             self._asking.wake(_next_receipt(case, view.until, self.now, upto))
         return view.items
@@ -102,16 +102,6 @@ class InstitutionRecords:
             self.watch(f"{kind}/{prefix}", 0, FOREVER)
         found = self._shelf.ids(self.institution_id, kind)
         return sorted(case_id[len(prefix) :] for case_id in found if case_id.startswith(prefix))
-
-    @cached_property
-    def latest_filing(self) -> int:
-        """The last receipt of any filing, whether seen at ``now`` or not."""
-        latest = 0
-        for entity in self._shelf.ids(self.institution_id, "ledger"):
-            case = self._shelf.find((self.institution_id, "ledger", entity))
-            if case is not None:
-                latest = max(latest, *case.receipts())
-        return latest
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -275,7 +265,7 @@ class InstitutionRecords:
 
 
 def _next_receipt(case: CaseFile, until: int, now: int, upto: int) -> int:
-    """The first receipt after ``now`` of something that occurred by ``upto``, or of a correction."""
+    """The first receipt after ``now`` of something that occurred by ``upto`` or of a correction."""
     if upto >= FOREVER or case.replaced or case.targets:
         return until
     later = (
@@ -291,7 +281,7 @@ class _Day:
     gaps: IntervalSet
     certain: IntervalSet
     sources: list[tuple[int, int, int]]
-    latest_receipt: int
+    until: int
 
 
 class RosterDays:
@@ -301,14 +291,16 @@ class RosterDays:
         self._institution_id = institution_id
         self._shelf = shelf
         self._reference = reference
-        self._days: dict[tuple[str, int], _Day] = {}
+        self._days: dict[tuple[str, int], tuple[int, _Day]] = {}
         self._books: set[str] = set()
         self._hours: dict[int, tuple[list[Evidence], Hour]] = {}
         self._declared: dict[int, list[tuple[int, int]]] = {}
         self._outlying: set[str] | None = None
+        self._filed: tuple[int, int] = (0, 0)
 
     def clear(self) -> None:
         """Forget every day: a filing may change any of them."""
+        self._filed = (0, 0)
         self._days.clear()
         self._hours.clear()
         self._declared.clear()
@@ -365,6 +357,7 @@ class RosterDays:
         after now. Where hours are declared it is asked for again then, so that a hospital that
         falls silent over a holiday is found all the same.
         """
+        self._follow(records.now)
         last = day_of(records.now) + 2
         days = [self._day(day, records, book, applied) for day in range(first, last + 1)]
         while days[0].gaps and days[0].gaps[0][0] == start_of_day(first):
@@ -381,18 +374,33 @@ class RosterDays:
         horizon = start_of_day(last) if declared else None
         return Shortfall(gaps, certain, sources, _Duty(records).near, start_of_day(first), horizon)
 
+    def _follow(self, now: int) -> None:
+        """Forget every day also when a filing is received that was folded before."""
+        since, until = self._filed
+        if since <= now < until:
+            return
+        self.clear()
+        since, until = 0, FOREVER
+        for entity in self._shelf.ids(self._institution_id, "ledger"):
+            case = self._shelf.find((self._institution_id, "ledger", entity))
+            for received_at in case.receipts() if case is not None else ():
+                if received_at <= now:
+                    since = max(since, received_at)
+                else:
+                    until = min(until, received_at)
+        self._filed = (since, until)
+
     def _day(self, day: int, records: InstitutionRecords, book: Rulebook, applied: Applied) -> _Day:
         if records.on_trial:
             return self._compute(day, records, book, applied)
         known = self._days.get((book.name, day))
-        if known is not None and known.latest_receipt <= records.now:
-            return known
-        before, records.latest_receipt = records.latest_receipt, 0
+        if known is not None and known[0] <= records.now < known[1].until:
+            return known[1]
+        before, records.until = records.until, FOREVER
         computed = self._compute(day, records, book, applied)
-        if computed.latest_receipt <= records.now and not self._awaits_session(day, records.now):
-            self._books.add(book.name)
-            self._days[(book.name, day)] = computed
-        records.latest_receipt = max(before, records.latest_receipt)
+        self._books.add(book.name)
+        self._days[(book.name, day)] = records.now, computed
+        records.until = min(before, records.until)
         return computed
 
     def _hour(self, records: InstitutionRecords, number: int) -> Hour:
@@ -402,17 +410,6 @@ class RosterDays:
         if known is None or known[0] is not items:
             known = self._hours[number] = (items, Hour.of(items))
         return known[1]
-
-    def _awaits_session(self, day: int, now: int) -> bool:
-        """Whether a session of the day has been folded that was received only after ``now``."""
-        start, end = start_of_day(day), end_of_day(day)
-        for session_id in self._sessions(now):
-            case = self._shelf.find((self._institution_id, "session", session_id))
-            if case is not None and max(case.receipts()) > now:
-                times = [item.t for item in case.evidence.values()]
-                if min(times) < end and max(times) > start:
-                    return True
-        return False
 
     def _compute(
         self, day: int, records: InstitutionRecords, book: Rulebook, applied: Applied
@@ -425,7 +422,7 @@ class RosterDays:
         else:
             ruled = subtract(ruled, own_doctors)
         if not ruled:
-            return _Day([], [], [], records.latest_filing)
+            return _Day([], [], [], records.until)
         file = Roster(
             self._institution_id,
             book,
@@ -436,8 +433,7 @@ class RosterDays:
         business, sources = file.business(start, end)
         business = subtract(intersect(business, ruled), file.stops())
         if not business:
-            latest = max(records.latest_receipt, records.latest_filing)
-            return _Day([], [], sources, latest)
+            return _Day([], [], sources, records.until)
         present, possible = [], []
         for staff_id, seen in sorted(file.presence(start, end).items()):
             sure, maybe = file.eligible(staff_id, start, end)
@@ -445,7 +441,7 @@ class RosterDays:
             possible.append(intersect(seen, maybe))
         needed = book.rules["PHA-01"].count("min_on_duty")
         gaps, certain = shortfall(business, present, possible, needed)
-        return _Day(gaps, certain, sources, max(records.latest_receipt, records.latest_filing))
+        return _Day(gaps, certain, sources, records.until)
 
 
 class _Duty:

@@ -164,16 +164,17 @@ class Supervisor:
         return self._shelf.next_due()
 
     def _resume(self, offset: int) -> None:
-        """Go on after a crash: what is newer than the log is stored again, and has others judged.
+        """Go on after a crash: what is newer than the log is stored again, and tells others again.
 
-        What it told others is stored before it, but they may not have been judged by it.
+        What it told them may be lost, or they have not been judged by it.
         """
         for name, case in self._shelf.resume(offset):
             for key, stored in case.told.items():
                 _, shared, place, source = key.split(" ", 3)
                 if shared == "0":
                     begins = (stored["begins"][0], stored["begins"][1])
-                    self._institution(name[0]).hear_again(place, source, begins)
+                    fact = Fact(place, source, stored["t"], stored["body"], begins)
+                    self._institution(name[0]).hear_again(fact, stored["at"])
 
     def _hear(
         self, institution_id: str, fact: Fact, told_at: int, offset: int, outcome: Outcome

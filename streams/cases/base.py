@@ -179,9 +179,7 @@ class _Trial:
         return in_time or self.honour_late
 
 
-def _superseded(
-    case: CaseFile, known: list[Evidence], trial: _Trial
-) -> tuple[set[str], set[str]]:
+def _superseded(case: CaseFile, known: list[Evidence], trial: _Trial) -> tuple[set[str], set[str]]:
     """Ids of the evidence that a correction replaced, and of corrections that replace nothing.
 
     Of a superseded event never kept here or elsewhere the correction's own time is taken.

@@ -14,7 +14,7 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.processing import Processed
+from streams.effects import Processed
 from streams.simulator import SimulationConfig, simulate
 from tests.support.replay import (
     Log,

@@ -24,11 +24,12 @@ from schemas.errors import ContractError
 from schemas.flat import to_flat
 from schemas.registry import LocalRegistry
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics, is_tick
-from streams.cases.base import FOREVER, decode
+from streams.cases.base import FOREVER, CaseFile, decode
 from streams.cases.shelf import KINDS, is_shared, name_of
 from streams.cases.uploads import Stream
 from streams.check import judge, read_events
 from streams.effects import Effect, Processed
+from streams.events import Evidence
 from streams.intake import Intake
 from streams.processing import Processor
 from streams.publication import finding_object
@@ -48,7 +49,6 @@ NOT_CHECKED = frozenset(
 BATCH_BOUND: Mapping[str, str] = {
     "given": "a slot's counts are given out once a batch, when they grew by a tenth",
     "applied": "the end of the batch that changed a case file last",
-    "minutes": "minutes in which something was received are forgotten once a batch",
     "settled": "the last instant judged; an instant at which nothing changed may be left out",
 }
 
@@ -309,7 +309,16 @@ def unequal(what: str, wanted: Mapping[Any, Any], found: Mapping[Any, Any]) -> l
 
 def plain_table(table: Mapping[str, bytes]) -> dict[str, Any]:
     """Stored case files by key, in plain values, without what is `BATCH_BOUND`."""
-    return {key: plain_case(key, data) for key, data in table.items() if not is_shared(key)}
+    return {
+        key: plain_case(key, data)
+        for key, data in table.items()
+        # When a feed fell silent is looked at again at instants that hang on batches.
+        if not is_shared(key) and name_of(key)[1] != "silence"
+    }
+
+
+def by_receipt(case: CaseFile) -> list[Evidence]:
+    return sorted(case.evidence.values(), key=lambda item: item.r)
 
 
 def plain_case(key: str, data: bytes) -> Any:
@@ -318,6 +327,10 @@ def plain_case(key: str, data: bytes) -> Any:
         # Runs of numbers that came after all are dropped once they can matter no more; when that
         # is looked at hangs on the batches.
         case.runs = [run for run in case.runs if run.missing(FOREVER)]
+    if name_of(key)[1] == "told":
+        # A crash may lose what was told in between, but not what was told last.
+        last = {item.id.rpartition("\x1f")[0]: item for item in by_receipt(case)}
+        case.evidence = {item.id: item for item in last.values()}
     return _plain(case)
 
 
