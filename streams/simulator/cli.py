@@ -14,7 +14,7 @@ import msgspec
 
 from schemas.flat import to_flat
 from streams.rulebook import RULEBOOKS
-from streams.simulator.config import SimulationConfig
+from streams.simulator.config import FILING_TAIL, SimulationConfig
 from streams.simulator.pace import Pace, Pacer
 from streams.simulator.simulation import Simulation
 from streams.simulator.simulation import simulate as begin
@@ -126,6 +126,13 @@ _SHARE = click.FloatRange(0, 1)
 @click.option("--duplicates", type=_SHARE, default=0.0, show_default=True, help="Sent twice.")
 @click.option("--shuffle", type=_SHARE, default=0.0, show_default=True, help="Out of order.")
 @click.option("--corrections", type=_SHARE, default=0.0, show_default=True, help="Of ratings.")
+@click.option(
+    "--tail-days",
+    type=click.IntRange(FILING_TAIL),
+    default=FILING_TAIL,
+    show_default=True,
+    help="Closed days at the end, in which all deadlines fall due.",
+)
 @click.option(
     "--speed",
     type=_Speed(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.reference import ReferenceData
+from streams.simulator import scope
 from streams.simulator.filings import Papers, hire
 from streams.simulator.institution import Note, Staff
 from streams.simulator.kinds import Family, Per
@@ -15,6 +16,7 @@ KINDS = Family()
 _IN_TIME = 24 * HOUR
 _AT_ONCE = HOUR
 _UNLISTED = "S-UNLISTED"
+_RATED_DAYS = 30
 
 
 def _working_days(scene: Scene, day: int, count: int) -> int | None:
@@ -377,28 +379,61 @@ def qlt01_last_instant(scene: Scene) -> bool:
     return True
 
 
-@KINDS.violation("QLT-02", "a", per=Per.DAY)
-def qlt02_complaints(scene: Scene) -> bool:
-    """Many patients complain in one day; all complaints are settled."""
-    for _ in range(scene.rng.randint(4, 6)):
-        at = _morning(scene)
-        _complaint(scene, at, at + 30 * HOUR)
+def _busy(house: House, sessions: int) -> None:
+    """Hold at least so many sessions in the window of thirty days, if so many days are lived."""
+    open_days = sum(
+        house.inst.is_open(house.config.first_day + number)
+        for number in range(min(house.config.days, _RATED_DAYS))
+    )
+    if open_days >= _RATED_DAYS * 2 // 3:
+        # One session in seven is cancelled, out of scope or falls outside.
+        house.inst.rate = max(house.inst.rate, sessions * 7 / 6 / open_days)
+
+
+@KINDS.violation("QLT-02", "a", per=Per.HOUSE, area="conduct")
+def qlt02_complaints(house: House) -> bool:
+    """Many patients complain, all on two days; all complaints are settled."""
+    _busy(house, 100)
+
+    def complain(scene: Scene) -> None:
+        for _ in range(scene.rng.randint(4, 6)):
+            at = _morning(scene)
+            _complaint(scene, at, at + 30 * HOUR)
+
+    for share in (3, 2):
+        day = house.open_day(house.config.days // share)
+        if day is not None:
+            house.on(day, complain)
     return True
 
 
 @KINDS.violation("QLT-02", "b", per=Per.HOUSE, area="conduct")
 def qlt02_poor_ratings(house: House) -> bool:
     """Patients rate the institution below three on the average."""
+    _busy(house, 100)
     house.inst.scores = (1, 2, 2, 3, 4)
     house.inst.corrections = 0.0
     return True
 
 
-@KINDS.violation("QLT-02", "c", per=Per.DAY)
-def qlt02_incidents(scene: Scene) -> bool:
-    """Several adverse events are reported on one day, all of them as they should be."""
-    for _ in range(2):
-        incident(scene, _morning(scene))
+@KINDS.violation("QLT-02", "c", per=Per.HOUSE, area="size")
+def qlt02_incidents(house: House) -> bool:
+    """Several adverse events are reported by a large house, all of them as they should be."""
+    inst, counts = house.inst, house.config.institutions
+    # One in a simulation is enough: it holds more sessions than all the others together may.
+    first = next((name for name in sorted(scope.where("QLT-02", "c")) if counts.get(name)), "")
+    if inst.jurisdiction != first or inst.number + 1 != counts[first]:
+        return False
+    _busy(house, 1_000)
+
+    def happen(scene: Scene) -> None:
+        for _ in range(3):
+            incident(scene, _morning(scene))
+
+    day = house.open_day(house.config.days // 2)
+    if day is None:
+        return False
+    house.on(day, happen)
     return True
 
 

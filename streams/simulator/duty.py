@@ -1,7 +1,7 @@
 """Pharmacists' shifts of one day: planned so that someone is always there, changed by incidents.
 
 A compliant day has overlapping shifts over every interval of business time (CQ-A1 三(三)).
-Presence is evidenced as PHA-01 reads it: sign-on, a heartbeat every five minutes, sign-off.
+Presence is evidenced as PHA-01 reads it: sign-on, heartbeats, sign-off.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from itertools import pairwise
 from streams.simulator.institution import Institution, Interval, Staff
 from streams.timeline import HOUR, MINUTE, SECOND, start_of_day
 
-HEARTBEAT = 5 * MINUTE
 _LONGEST = 6 * HOUR
 _MARGIN = 15 * MINUTE
 
 
 @dataclass(slots=True)
 class Shift:
-    """One pharmacist's presence. ``may_review`` is false for people who must not review here.
+    """One pharmacist's presence, with a sign of it every ``heartbeat`` (``beats`` are those sent).
 
+    ``may_review`` is false for people who must not review here.
     ``delay`` gives the upload delay of the event at an instant; None uploads as usual.
     """
 
@@ -30,6 +30,7 @@ class Shift:
     off: int
     beats: list[int]
     may_review: bool = True
+    heartbeat: int = 0
     delay: Callable[[int], int | None] | None = None
 
     def start_at(self, on: int) -> None:
@@ -49,7 +50,7 @@ class Shift:
         points = [self.on, *self.beats]
         windows = [(points[0], points[0])]
         for before, after in pairwise(points):
-            if after - before <= 2 * HEARTBEAT:
+            if after - before <= 2 * self.heartbeat:
                 windows[-1] = (windows[-1][0], after)
             else:
                 windows.append((after, after))
@@ -109,16 +110,16 @@ def plan(inst: Institution, day: int) -> DutyDay:
             on = max(midnight, start + part * length - _MARGIN - inst.rng.randint(0, 5) * MINUTE)
             off = start + (part + 1) * length + _MARGIN + inst.rng.randint(0, 300) * SECOND
             staff = inst.pharmacists[turn % len(inst.pharmacists)]
-            roster.shifts.append(Shift(staff, on, off, heartbeats(inst, on, off)))
+            roster.shifts.append(on_duty(inst, staff, on, off))
             turn += 1
     return roster
 
 
-def heartbeats(inst: Institution, on: int, off: int) -> list[int]:
-    """Presence signals every five minutes, give or take ten seconds."""
-    jitter = inst.rng.randint
-    beats = range(on + HEARTBEAT, off, HEARTBEAT)
-    return [beat for base in beats if (beat := base + jitter(-10_000, 10_000)) < off]
+def on_duty(inst: Institution, staff: Staff, on: int, off: int, may_review: bool = True) -> Shift:
+    """A shift with signs of presence at regular intervals, give or take ten seconds."""
+    every, jitter = inst.profile.heartbeat, inst.rng.randint
+    beats = (base + jitter(-10_000, 10_000) for base in range(on + every, off, every))
+    return Shift(staff, on, off, [beat for beat in beats if beat < off], may_review, every)
 
 
 def report(inst: Institution, roster: DutyDay) -> None:

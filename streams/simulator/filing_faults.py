@@ -124,6 +124,7 @@ def lic06_other_item(house: House) -> bool:
         house.edit("InstitutionFiled", onboarding_statement_no=None)
     else:
         item = "InfrastructureFiled" if book == "chongqing" else "BusinessHoursDeclared"
+        house.inst.declared_hours = item != "BusinessHoursDeclared"
         house.drop(item)
     house.expect("LIC-06", "f", "item", item)
     return True
@@ -258,7 +259,9 @@ def _change_what_is_shown(house: House) -> None:
 def dis01_after_hours(scene: Scene) -> bool:
     """A session is opened after the declared hours."""
     closing = scene.roster.intervals[-1][1]
-    if closing + HOUR > scene.midnight + DAY:
+    if closing + HOUR > scene.midnight + DAY or scene.halted(closing):
+        return False
+    if not scene.inst.declared_hours:
         return False
     opened = closing + scene.excess(5 * MINUTE)
     scene.expect_session("DIS-01", scene.case("TEXT_IMAGE", opened=opened), "d")
@@ -269,7 +272,7 @@ def dis01_after_hours(scene: Scene) -> bool:
 def dis01_at_closing_time(scene: Scene) -> bool:
     """A session is opened on the last instant of the declared hours."""
     closing = scene.roster.intervals[-1][1]
-    if closing + HOUR > scene.midnight + DAY:
+    if closing + HOUR > scene.midnight + DAY or scene.halted(closing):
         return False
     scene.case("TEXT_IMAGE", opened=closing)
     return True

@@ -105,6 +105,7 @@ class Institution:
         self.rng = Random(self._seed)
         self.outbox = Outbox(self.id, self.rng, config.late, config.shuffle)
         self.sessions = 0
+        self.rate = config.rate
         self.corrections = config.corrections
         self._patients: list[Patient] = []
         self._serials = 0
@@ -119,6 +120,7 @@ class Institution:
         self.closed_from: int | None = None
         self.unreported: set[int] = set()
         self.deficient = False
+        self.declared_hours = True
         self.filing_edits: list[Edit] = []
         self.snapshot: Datum = {}
         self._departments = list(SPARE_DEPARTMENTS)

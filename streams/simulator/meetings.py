@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from random import Random
 
-from streams.simulator.duty import Shift, heartbeats
+from streams.simulator.duty import on_duty
 from streams.simulator.filings import hire
 from streams.simulator.institution import Staff
 from streams.simulator.kinds import Family, Per
@@ -105,8 +105,7 @@ def idv04_dedicated_pharmacist(house: House) -> bool:
         hire(inst, staff, scene.day)
         on = scene.midnight + 10 * HOUR + (0 if _first(house) else 20 * MINUTE)
         off = on + 50 * MINUTE
-        beats = heartbeats(inst, on, off)
-        scene.roster.shifts.append(Shift(staff, on, off, beats, may_review=False))
+        scene.roster.shifts.append(on_duty(inst, staff, on, off, may_review=False))
         scene.settled_roster = True
         scene.expect("IDV-04", "b", "staff", staff_id)
 

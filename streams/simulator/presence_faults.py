@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from streams.simulator.duty import Shift, heartbeats
+from streams.simulator.duty import Shift, on_duty
 from streams.simulator.filings import document, hire
 from streams.simulator.institution import Interval, Staff
 from streams.simulator.scene import WINDOW, Scene
@@ -93,7 +93,7 @@ def video_after_hours(scene: Scene) -> bool:
     """A video session is held after hours, when the pharmacists have gone."""
     closing = scene.roster.intervals[-1][1]
     latest = end_of_day(scene.day) - 30 * MINUTE
-    if closing + 40 * MINUTE >= latest:
+    if closing + 40 * MINUTE >= latest or scene.halted(closing):
         return False
     opened = scene.rng.randrange(closing + 40 * MINUTE, latest)
     case = scene.case("VIDEO", minutes=(6, 20), opened=opened)
@@ -253,8 +253,7 @@ def _relieve(
     before.end_at(at)
     after.start_at(at + length)
     on, off = at - 10 * MINUTE, at + length + 10 * MINUTE
-    beats = heartbeats(scene.inst, on, off)
-    scene.roster.shifts.append(Shift(stranger, on, off, beats, may_review=False))
+    scene.roster.shifts.append(on_duty(scene.inst, stranger, on, off, may_review=False))
     if filed:
         hire(scene.inst, stranger, scene.day)
     return at, at + length

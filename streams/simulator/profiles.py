@@ -52,7 +52,8 @@ class Profile:
     """One rulebook as a compliant institution follows it.
 
     ``login_method`` is how its doctors sign in for the day; ``service_kinds`` are offered with
-    their weights; ``daily_report`` is a security report on every calendar day.
+    their weights; ``daily_report`` is a security report on every calendar day; ``heartbeat`` is how
+    often a pharmacist on duty shows signs of presence, by which nobody is judged but in Chongqing.
     """
 
     regime: Regime
@@ -65,6 +66,7 @@ class Profile:
     service_kinds: tuple[tuple[str, int], ...]
     report_recipient: str = "HEALTH_AUTHORITY"
     daily_report: bool = False
+    heartbeat: int = 30 * MINUTE
 
 
 _NATIONAL_DOCUMENTS = ("QUALITY_SAFETY", "SERVICE_MANAGEMENT")
@@ -148,6 +150,7 @@ PROFILES = {
         consent_items=("HOSPITAL_DOCTOR_INFO", "RULES", "REQUIREMENTS", "RISKS"),
         service_modes=("INTERNET_HOSPITAL",),
         service_kinds=_FOLLOW_UPS,
+        heartbeat=5 * MINUTE,
     ),
     "sichuan": Profile(
         regime=Regime.LOGIN,

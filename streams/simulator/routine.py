@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, deque
 from heapq import heapify, heappop
-from itertools import cycle, islice
 from random import Random
 
 from streams.simulator import duty, trail, visits
@@ -18,11 +17,10 @@ from streams.simulator.profiles import Regime
 from streams.simulator.scene import Event, House, Scene
 from streams.simulator.truth import Expected
 from streams.simulator.upkeep import Upkeep
-from streams.simulator.violations import AREAS, applicable, meetings
+from streams.simulator.violations import AREAS, MEETINGS, applicable
 from streams.simulator.visits import AUDIO_VIDEO, Visit
 from streams.timeline import HOUR, MINUTE, SECOND, start_of_day
 
-_ATTEMPTS = 20
 _PER_DOCTOR = 60
 _LONGEST_SHIFT = 8 * HOUR
 _INCIDENTS = 10
@@ -30,13 +28,20 @@ _INCIDENTS = 10
 
 _DRAWN = (Per.SESSION, Per.DAY)
 
+Drawn = Counter[tuple[str, str]]
+"""How often a kind was injected in a jurisdiction."""
+
 
 class Routine:
-    """Lives an institution's days in order and hands over what it uploads."""
+    """Lives an institution's days in order and hands over what it uploads.
 
-    def __init__(self, inst: Institution, config: SimulationConfig) -> None:
+    ``drawn`` counts the kinds that were injected, here and in the other institutions.
+    """
+
+    def __init__(self, inst: Institution, config: SimulationConfig, drawn: Drawn) -> None:
         self.inst = inst
         self._config = config
+        self._drawn = drawn
         self._upkeep = Upkeep(inst, config.first_day)
         self._queue: list[tuple[int, int, Visit]] = []
         self._roster = DutyDay(config.filing_day, [])
@@ -62,7 +67,7 @@ class Routine:
             event(scene)
         if not inst.is_open(day):
             return truth + scene.truth
-        mean = self._config.rate
+        mean = inst.rate
         sessions = max(0, round(rng.gauss(mean, mean**0.5)))
         self._inject(scene, sessions)
         duty.report(inst, self._roster)
@@ -87,27 +92,30 @@ class Routine:
         """Publish the day's manifest; call it before sending anything of the next day."""
         self._upkeep.close_day(day)
 
-    def _turns(self, lawful: bool, per: Per) -> Iterator[Kind]:
-        """The applicable kinds, one after the other; each institution begins somewhere else."""
+    def _turns(self, lawful: bool, per: Per) -> deque[Kind]:
+        """The applicable kinds in their order; each institution begins somewhere else."""
         inst, config = self.inst, self._config
         kinds = applicable(inst.rulebook, config.kinds, lawful, per)
         Random(f"{config.seed}/{inst.rulebook}/{lawful}/{per}").shuffle(kinds)
         first = inst.number * len(kinds) // config.institutions[inst.jurisdiction]
-        return cycle(kinds[first:] + kinds[:first])
+        return deque(kinds[first:] + kinds[:first])
 
     def _in_turn(self, kinds: list[Kind], area: str) -> list[Kind]:
-        """Kinds of an area in the order in which this house tries them; neighbours differ."""
+        """Kinds of an area as this house tries them: first what few others had before it."""
         inst = self.inst
-        block, first = divmod(inst.number, len(kinds))
         order = list(kinds)
-        Random(f"{self._config.seed}/{inst.rulebook}/{area}/{block}").shuffle(order)
-        return order[first:] + order[:first]
+        Random(f"{self._config.seed}/{inst.id}/{area}").shuffle(order)
+        return sorted(order, key=lambda kind: self._drawn[inst.jurisdiction, kind.name])
 
     def _furnish(self) -> list[Expected]:
         """Choose what is wrong with the house as a whole: at most one kind of each area."""
         inst, config = self.inst, self._config
         house = House(inst, config, agenda=self._agenda)
-        meetings(house)
+        for kind in MEETINGS:
+            share = config.look_alikes if kind.lawful else config.violations
+            wanted = config.kinds is None or kind.name in config.kinds
+            if share and wanted and inst.rulebook in kind.rulebooks:
+                self._inject_kind(kind, house)
         share = min(1.0, config.violations * _INCIDENTS)
         for area in AREAS:
             kinds = [
@@ -118,10 +126,16 @@ class Routine:
             if house.done or not kinds or inst.rng.random() >= share:
                 continue
             for kind in self._in_turn(kinds, area):
-                house.kind = kind.name
-                if config.first_day + kind.due <= config.final_day and kind.inject(house):
+                final = config.first_day + kind.due <= config.final_day
+                if final and self._inject_kind(kind, house):
                     break
         return house.truth
+
+    def _inject_kind(self, kind: Kind, stage: House | Scene) -> bool:
+        stage.kind = kind.name
+        found = kind.inject(stage)
+        self._drawn[self.inst.jurisdiction, kind.name] += found
+        return found
 
     def _inject(self, scene: Scene, sessions: int) -> None:
         config, rng = self._config, self.inst.rng
@@ -131,17 +145,20 @@ class Routine:
             if share and rng.random() < share * _INCIDENTS and self._draw(scene, lawful, Per.DAY):
                 break
         for lawful, share in shares:
-            expected = share * sessions
+            # However busy it is: what makes a house busier is no reason to draw more.
+            expected = share * sessions * config.rate / max(self.inst.rate, 1e-9)
             for _ in range(int(expected) + (rng.random() < expected % 1)):
                 self._draw(scene, lawful, Per.SESSION)
 
     def _draw(self, scene: Scene, lawful: bool, per: Per) -> bool:
-        """Inject the next kind whose turn it is; one that finds no place gives way to the next."""
-        for kind in islice(self._kinds[lawful, per], _ATTEMPTS):
+        """Inject the next kind whose turn it is; one that finds no place comes again next time."""
+        turns = self._kinds[lawful, per]
+        for kind in list(turns):
             if kind.rule_id == "PHA-01" and scene.settled_roster:
                 continue
-            scene.kind = kind.name
-            if scene.day + kind.due <= self._config.final_day and kind.inject(scene):
+            if scene.day + kind.due <= self._config.final_day and self._inject_kind(kind, scene):
+                turns.remove(kind)
+                turns.append(kind)
                 return True
         return False
 

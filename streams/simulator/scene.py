@@ -243,6 +243,10 @@ class Scene(Stage):
         ]
         return [(start, end) for start, end in ranges if start < end]
 
+    def halted(self, instant: int) -> bool:
+        """Whether services are stopped at an instant, or for ever before it."""
+        return any(start <= instant <= end for start, end in self.roster.quiet)
+
     def opening(self, lasting: int, after: int = 0) -> int:
         """An instant at which a session of this length may be opened."""
         ranges = self.free(lasting, after)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from streams.simulator.config import SimulationConfig
 from streams.simulator.institution import build
 from streams.simulator.outbox import Datum, Draft
 from streams.simulator.rates import Rates
-from streams.simulator.routine import Routine
+from streams.simulator.routine import Drawn, Routine
 from streams.simulator.truth import Expected, Lateness, distinct
 from streams.simulator.violations import KINDS
 from streams.timeline import HOUR, SECOND, start_of_day
@@ -40,7 +41,8 @@ class Simulation:
 
     def __init__(self, config: SimulationConfig) -> None:
         self.config = config
-        self._routines = [Routine(inst, config) for inst in build(config)]
+        self._drawn: Drawn = Counter()
+        self._routines = [Routine(inst, config, self._drawn) for inst in build(config)]
         self._truth: list[Expected] = []
         self._complete = False
         self.uploads: Iterator[Upload] = self._run()
@@ -70,6 +72,11 @@ class Simulation:
         if not self._complete:
             raise RuntimeError("the truth is known when all uploads have been consumed")
         return self._truth
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """The names of the kinds injected so far; some leave nothing that must be found."""
+        return frozenset(name for (_, name), count in self._drawn.items() if count)
 
     def ticks(self, step: int) -> Iterator[int]:
         """Instants at which to move the clock, ``step`` ms apart; the last is ``end``."""

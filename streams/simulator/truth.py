@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from streams.simulator import scope
 from streams.simulator.outbox import LAWFUL_DELAY, MANIFEST, STREAM, Draft, clinical
 from streams.timeline import HOUR, MINUTE, day_of, end_of_day, format_instant, start_of_day
 
@@ -237,9 +236,9 @@ class Comparison:
 def compare(
     truth: Iterable[Expected],
     findings: Iterable[Mapping[str, Any]],
-    rules: Collection[str] = scope.RULES,
+    rules: Collection[str] | None = None,
 ) -> Comparison:
-    """Hold findings of these rules, in their last states, against the truth.
+    """Hold findings of these rules (by default of all), in their last states, against the truth.
 
     A finding is a mapping with at least rule_id, clause, institution_id, subject_type, subject_id
     and state, as ``ihwatch check`` prints it or an alert carries it. Suspicions that ended CLEARED
@@ -250,11 +249,11 @@ def compare(
     found = {
         tuple(finding[name] for name in fields): finding
         for finding in findings
-        if finding["rule_id"] in rules
+        if rules is None or finding["rule_id"] in rules
     }
     matched, missing, wrong = 0, [], []
     for expected in truth:
-        if expected.rule_id not in rules:
+        if rules is not None and expected.rule_id not in rules:
             continue
         finding = found.pop(expected.key, None)
         state = None if finding is None else str(finding["state"])

@@ -23,7 +23,6 @@ from streams.simulator import meetings as meeting
 from streams.simulator import presence_faults as presence
 from streams.simulator import upload_faults as upload
 from streams.simulator.kinds import Kind, Per
-from streams.simulator.scene import House
 
 _ALL = frozenset(RULEBOOKS)
 _LIMITED = frozenset({"guangxi", "chongqing", "sichuan"})
@@ -90,16 +89,8 @@ KINDS: tuple[Kind, ...] = (
 AREAS = tuple(dict.fromkeys(kind.area for kind in KINDS if kind.area and kind.area != meeting.AREA))
 """What can be wrong with a house; kinds of different areas do not touch each other."""
 
-
-def meetings(house: House) -> None:
-    """Let a house take part in what happens between institutions; every kind has its chance."""
-    config = house.config
-    for kind in KINDS:
-        share = config.look_alikes if kind.lawful else config.violations
-        wanted = config.kinds is None or kind.name in config.kinds
-        if kind.area == meeting.AREA and share and wanted and house.inst.rulebook in kind.rulebooks:
-            house.kind = kind.name
-            kind.inject(house)
+MEETINGS = tuple(kind for kind in KINDS if kind.area == meeting.AREA)
+"""What happens between institutions: each of them has its chance in every house."""
 
 
 def applicable(rulebook: str, names: frozenset[str] | None, lawful: bool, per: Per) -> list[Kind]:

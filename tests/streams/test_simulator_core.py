@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from streams.checks import RULES
 from streams.events import Event
 from streams.rulebook import RULEBOOKS, Library
 from streams.simulator import Comparison, SimulationConfig, compare, simulate
@@ -40,7 +39,7 @@ def held_against_truth(config: SimulationConfig, batch: int) -> Comparison:
         }
         for finding in supervisor.findings()
     ]
-    return compare(simulation.truth, found, {rule.id for rule in RULES})
+    return compare(simulation.truth, found)
 
 
 def assert_exact(comparison: Comparison) -> None:
@@ -54,10 +53,10 @@ def test_findings_are_the_truth(batch: int) -> None:
     config = SimulationConfig(
         seed=11,
         days=2,
-        rate=10,
+        rate=4,
         institutions=dict.fromkeys(RULEBOOKS, 2),
-        violations=0.2,
-        look_alikes=0.2,
+        violations=0.5,
+        look_alikes=0.3,
         **ROUGH,
     )
     comparison = held_against_truth(config, batch)
@@ -66,22 +65,22 @@ def test_findings_are_the_truth(batch: int) -> None:
 
 
 def test_compliant_days_lead_to_no_finding() -> None:
-    config = SimulationConfig(rate=15, institutions=dict.fromkeys(RULEBOOKS, 4), **ROUGH)
+    config = SimulationConfig(rate=12, institutions=dict.fromkeys(RULEBOOKS, 3), **ROUGH)
     comparison = held_against_truth(config, 500)
     assert_exact(comparison)
     assert comparison.matched == 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20, 30))
+@pytest.mark.parametrize("seed", range(20, 26))
 def test_findings_are_the_truth_for_many_seeds(seed: int) -> None:
     config = SimulationConfig(
         seed=seed,
-        days=4,
-        rate=20,
-        institutions=dict.fromkeys(RULEBOOKS, 4),
-        violations=0.15,
-        look_alikes=0.15,
+        days=5,
+        rate=4,
+        institutions=dict.fromkeys(RULEBOOKS, 2),
+        violations=0.4,
+        look_alikes=0.3,
         **ROUGH,
     )
     assert_exact(held_against_truth(config, 2_000))
