@@ -57,8 +57,12 @@ def enrolled(doctor_id: str, occurred_at: int) -> dict[str, Any]:
 
 
 def history(found: Results, session_id: str) -> list[tuple[str, int]]:
-    """States of the one finding about a session, with the instants of change."""
-    mine = [one for one in found.findings.values() if one["subject_id"] == session_id]
+    """States of the finding that a session was held unverified, with the instants of change."""
+    mine = [
+        one
+        for one in found.findings.values()
+        if (one["rule_id"], one["subject_id"]) == ("IDV-01", session_id)
+    ]
     return [(step["state"], step["at"]) for one in mine for step in one["history"]]
 
 

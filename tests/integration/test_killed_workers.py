@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from random import Random
 
@@ -100,6 +100,11 @@ def test_workers_killed_at_more_moments(kafka: Cluster, seed: int) -> None:
     kill_at_random(kafka, 2 * KILLS, Random(seed), hospitals(each=4, rate=40.0))
 
 
+def beyond(deployment: Deployment, before: int) -> Callable[[], bool]:
+    """Whether more is committed than before."""
+    return lambda: sum(deployment.committed().values()) > before
+
+
 def kill_at_random(kafka: Cluster, kills: int, dice: Random, simulation: Simulation) -> None:
     """Every third time the disk is lost as well, and now and then one dies while it recovers."""
     behind = before = 0
@@ -107,7 +112,9 @@ def kill_at_random(kafka: Cluster, kills: int, dice: Random, simulation: Simulat
         with flowing(deployment, simulation, per_second=250):
             for life in range(kills):
                 with deployment.worker() as worker:
-                    if dice.random() < 0.8:
+                    if life % 4 == 3:
+                        worker.until(beyond(deployment, before))
+                    elif dice.random() < 0.8:
                         worker.wait_ready()
                         time.sleep(dice.uniform(0.0, 1.5))
                     else:

@@ -54,7 +54,7 @@ BATCH_BOUND: Mapping[str, str] = {
 
 
 SHARED_CLAUSES = frozenset({("IDV-04", "a"), ("IDV-04", "b"), ("LIC-07", "b"), ("LIC-07", "c")})
-"""Judged by facts of several partitions: test_shared_facts.py; a replay of one tells but half."""
+"""Judged by facts of several partitions (test_several_workers.py): a replay of one tells half."""
 
 
 class Logged(NamedTuple):

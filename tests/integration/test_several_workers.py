@@ -1,8 +1,8 @@
-"""Findings about persons and hosts that several institutions share, through two workers.
+"""What several workers say together is what one supervisor of all hospitals finds.
 
 One doctor receives patients by video at two hospitals at once. The hospitals lie in different
-partitions, taken by different workers, so the facts have to meet in `ih.practice`. The findings
-are those of one supervisor of all hospitals, even if a worker dies in between.
+partitions, taken by different workers, so the facts have to meet in `ih.practice`, even if a worker
+dies in between. The same holds for a month in which everything happens that can.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from streams.check import judge
 from streams.events import Event
 from streams.findings import Transition
 from streams.publication import alert
-from streams.rulebook import Library
+from streams.rulebook import NATIONAL, RULEBOOKS, Library
 from streams.simulator import Simulation, SimulationConfig, simulate
 from streams.simulator.simulation import Upload
 from streams.supervisor import Change, Supervisor
-from tests.support.replay import SHARED_CLAUSES
+from tests.support.replay import SHARED_CLAUSES, unequal
 from tests.support.trust import Cluster
 from tests.support.worker import Deployment
 
@@ -39,11 +39,11 @@ KINDS = frozenset(
 )  # fmt: skip
 
 
-def meetings() -> tuple[Simulation, list[Upload]]:
+def meetings(days: int) -> tuple[Simulation, list[Upload]]:
     """Days on which persons and hosts of several hospitals meet as they must not."""
     simulation = simulate(
         SimulationConfig(
-            seed=SEED, days=3, institutions={"guangxi": 2, "chongqing": 8, "sichuan": 2},
+            seed=SEED, days=days, institutions={"guangxi": 2, "chongqing": 8, "sichuan": 2},
             rate=4.0, violations=1.0, look_alikes=0.9, late=0.05, duplicates=0.02, shuffle=0.1,
             kinds=KINDS,
         )
@@ -51,13 +51,28 @@ def meetings() -> tuple[Simulation, list[Upload]]:
     return simulation, list(simulation.uploads)
 
 
+def month() -> tuple[Simulation, list[Upload]]:
+    """All kinds of violations in a month of fifty hospitals."""
+    simulation = simulate(
+        SimulationConfig(
+            seed=SEED, days=30, institutions=dict.fromkeys(RULEBOOKS, 10), rate=1.0,
+            violations=0.7, late=0.05, duplicates=0.02, shuffle=0.3, tail_days=24,
+        )
+    )  # fmt: skip
+    return simulation, list(simulation.uploads)
+
+
 def by_identity(alerts: Iterable[dict[str, Any]]) -> dict[Any, dict[str, Any]]:
-    """What is said last about each finding that institutions share."""
+    """What is said last about each finding."""
     found: dict[Any, dict[str, Any]] = {}
     for one in sorted(alerts, key=lambda datum: datum["version"]):
-        if (one["rule_id"], one["clause"]) in SHARED_CLAUSES:
-            found[tuple(one[name] for name in IDENTITY)] = {name: one[name] for name in SAID}
+        found[tuple(one[name] for name in IDENTITY)] = {name: one[name] for name in SAID}
     return found
+
+
+def shared(found: dict[Any, dict[str, Any]]) -> dict[Any, dict[str, Any]]:
+    """The findings about what institutions share."""
+    return {key: said for key, said in found.items() if key[:2] in SHARED_CLAUSES}
 
 
 def wanted(simulation: Simulation, uploads: list[Upload]) -> dict[Any, dict[str, Any]]:
@@ -83,7 +98,7 @@ def published(deployment: Deployment, expected: dict[Any, Any]) -> dict[Any, dic
 
 
 def test_one_worker_says_what_check_says(embedded: Cluster) -> None:
-    simulation, uploads = meetings()
+    simulation, uploads = meetings(days=1)
     with Deployment(embedded, simulation.directory, partitions=2) as deployment:
         publish(deployment, simulation, uploads)
         with deployment.worker() as worker:
@@ -91,13 +106,14 @@ def test_one_worker_says_what_check_says(embedded: Cluster) -> None:
             assert worker.stop() == 0
         expected = wanted(simulation, uploads)
         assert published(deployment, expected) == expected
+        assert shared(expected)
 
 
 @pytest.mark.kafka
 def test_two_workers_of_which_one_dies_say_what_check_says(kafka: Cluster) -> None:
-    simulation, uploads = meetings()
+    simulation, uploads = meetings(days=2)
     expected = wanted(simulation, uploads)
-    assert {rule for rule, *_ in expected} == {"IDV-04", "LIC-07"}
+    assert {rule for rule, *_ in shared(expected)} == {"IDV-04", "LIC-07"}
     with Deployment(kafka, simulation.directory, partitions=2) as deployment:
         publish(deployment, simulation, uploads)
         with deployment.worker("one") as one:
@@ -114,6 +130,24 @@ def test_two_workers_of_which_one_dies_say_what_check_says(kafka: Cluster) -> No
         places = {m.partition() for m in deployment.read(deployment.topics.practice.name)}
         assert places == {0, 1}
         assert published(deployment, expected) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.kafka
+@pytest.mark.timeout(900)
+def test_a_month_through_two_workers_is_judged_as_check_does(kafka: Cluster) -> None:
+    simulation, uploads = month()
+    expected = wanted(simulation, uploads)
+    assert {rule for rule, *_ in expected} == set(Library.load().books[NATIONAL].rules)
+    with Deployment(kafka, simulation.directory, partitions=2) as deployment:
+        publish(deployment, simulation, uploads)
+        with deployment.worker("one") as one, deployment.worker("two") as two:
+            one.until(lambda: deployment.finished, patience=600)
+            assert one.stop() == two.stop() == 0
+        places = {m.partition() for m in deployment.read(deployment.topics.practice.name)}
+        assert places == {0, 1}
+        found = published(deployment, expected)
+        assert unequal("finding", expected, found) == []
 
 
 def publish(deployment: Deployment, simulation: Simulation, uploads: list[Upload]) -> None:
