@@ -124,9 +124,10 @@ class Institution:
         slot = window.slots.setdefault(number, Slot())
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
         slot.add(event.type, received_at - basis, clinical, sign)
+        late = received_at - basis > self._late_after
         if self._judged_for_lateness(event) and body["revision"] == 0:
-            slot.judge(event.id, received_at - basis > self._late_after, sign)
-        if sign < 0 or not window.wake or window.wake > slot_end(number, self._slide):
+            slot.judge(event.id, late, sign)
+        if sign < 0 or late or not window.wake or window.wake > slot_end(number, self._slide):
             self._touch((self.id, "window", ""), window, received_at)
 
     def _take_back(self, event: Event, received_at: int) -> None:
@@ -164,8 +165,7 @@ class Institution:
         if len(stream.runs) != runs:
             stream.forget(clock, self._confirm_after)  # what is not judged yet needs its runs
             window = self._open("window", "", Window)
-            if not window.wake:
-                self._touch((self.id, "window", ""), window, event.received_at)
+            self._touch((self.id, "window", ""), window, event.received_at)
         if changed:
             self._touch((self.id, "stream", stream_id), stream, event.received_at)
         self._reconcile(event, stream_id)

@@ -7,18 +7,25 @@ before deadlines (D37), so an instant is judged only once nothing more can be re
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from streams.cases.base import FOREVER, CaseFile, Corrections, effective
-from streams.cases.session import REMOTE_MEDICINE, CaseView, Dossier, Session
+from streams.cases.session import (
+    REMOTE_MEDICINE,
+    CaseView,
+    Session,
+    dossier_of,
+    session_of,
+)
 from streams.cases.shelf import KINDS, Name, RosterFile, Shelf
-from streams.cases.uploads import Window, slot_end, slot_of
+from streams.cases.uploads import Window, slot_end
 from streams.checks import BY_KIND, TELLERS_OF, Judged
 from streams.checks.base import Context, Fact, Resolution, Teller
-from streams.checks.uploads import Receipts
+from streams.checks.uploads import Receipts, next_late
 from streams.events import Evidence, mask_of
 from streams.findings import (
     OPEN,
@@ -38,6 +45,8 @@ from streams.timeline import day_of
 _REFINED = frozenset({"chongqing", "yinchuan"})
 _NO_RULE = RuleSettings("", Mode.OFF, (), {"": "info"}, {})
 _FORM = mask_of("InstitutionFiled")
+_SLOTS = "slots"
+"""Who asks to be woken when a slot of receipts ends."""
 _UNOPENED = frozenset({"UPL-05"})
 """Rules that judge sessions never opened (D24)."""
 
@@ -94,6 +103,7 @@ class Bench:
             for book in library.books.values()
         }
         self._tells = {key: self._tellers_of(*key) for key in self._asked}
+        self._read_by: dict[tuple[str, str, int], tuple[Judged, ...]] = {}
         self._given_up = frozenset(
             (book.name, rule)
             for book in library.books.values()
@@ -148,21 +158,11 @@ class Bench:
     def _judge(
         self, name: Name, candidate: str, case: CaseFile, now: int, mask: int, found: Settled
     ) -> None:
-        kind = name[1]
-        asked = self._asked[candidate, kind]
-        whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in _REFINED)
-        due = [
-            j for j in asked if whole or j.mask & mask or case.wakes.get(j.rule.id, FOREVER) <= now
-        ]
-        tellers = [
-            t
-            for t, m in self._tells[candidate, kind]
-            if m & mask or case.wakes.get(t.id, FOREVER) <= now
-        ]
-        for woken in (*(judged.rule.id for judged in due), *(teller.id for teller in tellers)):
-            case.wakes.pop(woken, None)
-        if not due and not tellers and not isinstance(case, Window):
+        due, tellers = self._called(candidate, case, name[1], mask, now)
+        if not due and not tellers:
             case.wakes = {rule: at for rule, at in case.wakes.items() if at > now}
+            if isinstance(case, Window):
+                _wake_at_slot_end(case, self._library.books[candidate].rules["UPL-06"], now)
             return
         corrections = Corrections(now, self._library.books[candidate].deadlines.correction)
         sitting = self._sit(name, candidate, case, corrections, due)
@@ -172,10 +172,7 @@ class Bench:
             self._tell(name, candidate, case, teller, sitting, found)
         self._keep_watch(name, case, sitting, due)
         if isinstance(case, Window):
-            context = Context(now, sitting.book, _NO_RULE, sitting.records)
-            context.wake(case.wakes.get("UPL-06", 0))
-            _wake_at_slot_ends(case, self._library.books[candidate].rules["UPL-06"], context)
-            case.wakes = {"UPL-06": context.next_wake} if context.next_wake else {}
+            _wake_for_windows(case, self._library.books[candidate].rules["UPL-06"], now)
         if isinstance(case, RosterFile):
             # A gap known only now ripens after the wait, however long ago it was.
             wait = self._library.books[candidate].deadlines.wait
@@ -190,11 +187,40 @@ class Bench:
             live_on(case, sitting, judged_rules, corrections.applied_now, self._given_up)
         )
 
-    def _keep_watch(self, name: Name, case: CaseFile, sitting: Sitting, due: list[Judged]) -> None:
+    def _called(
+        self, candidate: str, case: CaseFile, kind: str, mask: int, now: int
+    ) -> tuple[tuple[Judged, ...], list[Teller]]:
+        """Who judges now and who tells: by what was received, or because they asked to be woken."""
+        key = candidate, kind, mask
+        due = self._read_by.get(key)
+        if due is None:
+            whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in _REFINED)
+            due = tuple(j for j in self._asked[candidate, kind] if whole or j.mask & mask)
+            self._read_by[key] = due
+        tells = self._tells[candidate, kind]
+        wakes = case.wakes
+        if not wakes:
+            return due, [teller for teller, reads in tells if reads & mask]
+        woken = {name for name, at in wakes.items() if at <= now}
+        tellers = [teller for teller, reads in tells if reads & mask or teller.id in woken]
+        if woken:
+            known = {judged.rule.id for judged in due}
+            if not woken <= known:
+                asked = self._asked[candidate, kind]
+                due = tuple(j for j in asked if j.rule.id in known or j.rule.id in woken)
+        for judged in due:
+            wakes.pop(judged.rule.id, None)
+        for teller in tellers:
+            wakes.pop(teller.id, None)
+        return due, tellers
+
+    def _keep_watch(
+        self, name: Name, case: CaseFile, sitting: Sitting, due: Sequence[Judged]
+    ) -> None:
         """Note what the verdicts rest on, and when they may change by themselves."""
         case.wakes |= sitting.wakes
         watched = sitting.records.watched
-        for judged in due:
+        for judged in due if case.watches else ():
             topic = f"acts/#{judged.rule.id}"
             if topic in case.watches and topic not in watched:
                 self._shelf.unwatch(name, case, topic)
@@ -209,7 +235,7 @@ class Bench:
         case: CaseFile,
         sitting: Sitting,
         corrections: Corrections,
-        due: list[Judged],
+        due: Sequence[Judged],
     ) -> None:
         """Mark verdicts that rest on what a too late correction contests, or would fall by it."""
         trial = Corrections(corrections.now, corrections.window, honour_late=True)
@@ -228,7 +254,7 @@ class Bench:
         candidate: str,
         case: CaseFile,
         corrections: Corrections,
-        due: list[Judged],
+        due: Sequence[Judged],
     ) -> Sitting:
         """Have the rules that are due judge a case file; nothing of it is changed."""
         institution_id, kind, _ = name
@@ -238,6 +264,7 @@ class Bench:
         records.asking(base)
         views = self._subjects(name, case, records, candidate, corrections)
         sitting = Sitting(now, base.book, records, views)
+        told = isinstance(case, RosterFile)  # what concerns it; it does not have to ask
         for book, view in views:
             on = self._on[book.name]
             unopened = kind == "session" and view.opened is None
@@ -246,17 +273,17 @@ class Bench:
                 settings = on.get(rule.id)
                 if settings is None or (unopened and rule.id not in _UNOPENED):
                     continue
-                mine = [f for f in case.findings if f.rule_id == rule.id]
+                mine = [f for f in case.findings if f.rule_id == rule.id] if case.findings else []
                 context = Context(now, book, settings, records, mine)
-                if not isinstance(case, RosterFile):  # which is told what concerns it
+                if not told:
                     records.asking(context, rule.id)
                 for verdict in judged.judge(view, context):
                     if not settings.judges(verdict.clause):
                         continue
                     if kind in _TIMELESS and not self._ruled(candidate, records, book, verdict):
                         continue
-                    told = (verdict.institution_id or "", book.name)
-                    if kind in _SHARED_KINDS and told not in records.told_under:
+                    under = (verdict.institution_id or "", book.name)
+                    if kind in _SHARED_KINDS and under not in records.told_under:
                         continue
                     sitting.hold(Held(_capped(verdict, settings), judged, settings, book), case)
                 if context.since:
@@ -354,7 +381,8 @@ class Bench:
             book = self._library.books[begun] if begun else self._book(candidate, records, now)
             settings, gaps = book.rules["UPL-06"], book.deadlines
             after = gaps.clinical + gaps.grace
-            return [(book, Receipts(case, records.runs(), settings.millis("slide"), after))]
+            runs = records.runs() if book.rule("UPL-03") is not None else []
+            return [(book, Receipts(case, runs, settings.millis("slide"), after))]
         if isinstance(case, RosterFile):
             records.asking(None)
             days = self.roster_days(records.institution_id)
@@ -371,10 +399,10 @@ class Bench:
         return [(book, view) for book in self._library.candidates(candidate)]
 
     def _view(self, name: Name, case: CaseFile, corrections: Corrections) -> Any:
-        items = self._shelf.effective(name, case, corrections).items
+        view = self._shelf.effective(name, case, corrections)
         if type(case) is CaseFile:
-            return Dossier(name[2], items)
-        return CaseView(name[2], items, case)
+            return dossier_of(name[2], view)
+        return CaseView(name[2], view.items, case)
 
     def _act(
         self,
@@ -386,10 +414,12 @@ class Bench:
     ) -> list[tuple[Rulebook, Any]]:
         """A case file about one act, under the rulebook in force then; none for telemedicine."""
         _, kind, case_id = name
-        items = self._shelf.effective(name, case, corrections).items
+        known = self._shelf.effective(name, case, corrections)
+        items = known.items
         if not items:
             return []
-        view = Session(case_id, items) if kind == "session" else Dossier(case_id, items)
+        make = session_of if kind == "session" else dossier_of
+        view = make(case_id, known)
         leading = next((item for item in items if item.type == _LEADING.get(kind)), items[0])
         session = view if isinstance(view, Session) else None
         if kind in _OF_A_SESSION:
@@ -425,17 +455,26 @@ def _first_day(case: RosterFile, book: Rulebook, now: int) -> int:
     return min(days)
 
 
-def _wake_at_slot_ends(case: Window, settings: RuleSettings, context: Context) -> None:
-    """Look again when a slot ends, to give out its counts; and while no rule asks for it, but one
-    may from then on because form or rulebook change, as long as a window would hold anything.
+def _wake_for_windows(case: Window, settings: RuleSettings, now: int) -> None:
+    """Look again when a slot ends; and while UPL-06 does not ask for it, but may from then on
+    because form or rulebook change, as long as a window would hold anything late.
     """
+    _wake_at_slot_end(case, settings, now)
+    if settings.enabled and "UPL-06" not in case.wakes:
+        slide = settings.millis("slide")
+        held = next_late(case, now, slide, settings.millis("window"))
+        if held:
+            case.wakes["UPL-06"] = slot_end(held, slide)
+
+
+def _wake_at_slot_end(case: Window, settings: RuleSettings, now: int) -> None:
+    """Have the counts of a slot given out when it ends; no rule judges for that."""
     slide = settings.millis("slide")
-    ends = [slot_end(number, slide) for number in case.slots]
-    if ends and settings.enabled and not context.next_wake:
-        following = slot_end(slot_of(context.now + 1, slide), slide)
-        if following < max(ends) + settings.millis("window"):
-            context.wake(following)
-    context.wake(min((end for end in ends if end > context.now), default=0))
+    ends = (slot_end(number, slide) for number in case.slots)
+    following = min((end for end in ends if end > now), default=0)
+    case.wakes.pop(_SLOTS, None)
+    if following:
+        case.wakes[_SLOTS] = following
 
 
 def _capped(verdict: Verdict, settings: RuleSettings) -> Verdict:

@@ -68,16 +68,21 @@ class Receipts:
         return judged, late, ids
 
     def next_activity(self, now: int, window: int) -> int:
-        """The next window end at which the counts can differ from none; 0 when there is none."""
-        following = slot_of(now, self._slide) + (
-            slot_end(slot_of(now, self._slide), self._slide) <= now
-        )
-        newest = max(self.case.slots, default=0)
-        ends = [following] if newest + window // self._slide > following - 1 else []
+        """The next window end at which anything can be late; 0 when there is none."""
+        following = slot_of(now + 1, self._slide)
+        held = next_late(self.case, now, self._slide, window)
+        ends = [held] if held else []
         for _, confirmed_at in self._missing:
             if confirmed_at + window > now:
                 ends.append(max(following, slot_of(confirmed_at, self._slide)))
         return slot_end(min(ends), self._slide) if ends else 0
+
+
+def next_late(case: Window, now: int, slide: int, window: int) -> int:
+    """The number of the first slot ending after ``now`` whose window holds anything late, or 0."""
+    first = slot_of(now + 1, slide)
+    held = (n for n, slot in case.slots.items() if slot.late and n + window // slide > first)
+    return min((max(first, n) for n in held), default=0)
 
 
 def late_rate_exceeded(receipts: Receipts, ctx: Context) -> Iterator[Verdict]:
