@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
-from streams.cases.base import FOREVER, CaseFile, Corrections, effective
+from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, effective
 from streams.cases.feeds import Manifest
 from streams.cases.ledger import Ledger
 from streams.cases.roster import Hour, Roster, is_live
-from streams.cases.session import REMOTE_MEDICINE, Dossier, Session
+from streams.cases.session import REMOTE_MEDICINE, Dossier, Session, dossier_of, session_of
 from streams.cases.shelf import Shelf
 from streams.cases.uploads import Run, Stream
 from streams.checks.base import Context
@@ -58,7 +57,9 @@ class InstitutionRecords:
         self._corrections = corrections
         self._asking: Context | None = None
         self._rule = ""
-        self._sessions: dict[str, Session] = {}
+        self._shown: dict[tuple[str, str], tuple[CaseFile | None, Effective | None]] = {}
+        self._watched_upto: dict[tuple[str, str], int] = {}
+        self._told: dict[str, list[Evidence]] = {}
         self.told_under: set[tuple[str, str]] = set()
 
     def asking(self, context: Context | None, rule: str = "") -> None:
@@ -70,21 +71,37 @@ class InstitutionRecords:
 
         ``upto`` is the last instant of occurrence that the answer can rest on.
         """
-        if self._asking is not None:
+        view = self._looked_up(kind, case_id, upto)
+        return [] if view is None else view.items
+
+    def _looked_up(self, kind: str, case_id: str, upto: int = FOREVER) -> Effective | None:
+        """What a case file shows, and that the answer rests on what occurred by ``upto``."""
+        if self._asking is not None and upto > self._watched_upto.get((kind, case_id), -1):
+            self._watched_upto[kind, case_id] = upto
             self.watch(f"{kind}/{case_id}", 0, upto)
-        return self._read(kind, case_id, upto)
+        return self._view(kind, case_id, upto)
 
     def _read(self, kind: str, case_id: str, upto: int) -> list[Evidence]:
-        name = (self.institution_id, kind, case_id)
-        case = self._shelf.find(name)
-        if case is None:
-            return []
-        view = self._shelf.effective(name, case, self._corrections)
+        view = self._view(kind, case_id, upto)
+        return [] if view is None else view.items
+
+    def _view(self, kind: str, case_id: str, upto: int) -> Effective | None:
+        key = kind, case_id
+        if key in self._shown:
+            case, view = self._shown[key]
+        else:
+            name = (self.institution_id, kind, case_id)
+            case, view = self._shelf.find(name), None
+            if case is not None:
+                view = self._shelf.effective(name, case, self._corrections)
+            self._shown[key] = case, view
+        if case is None or view is None or view.until == FOREVER:
+            return view
         if self._asking is None:
             self.until = min(self.until, view.until)
-        elif view.until != FOREVER:
+        else:
             self._asking.wake(_next_receipt(case, view.until, self.now, upto))
-        return view.items
+        return view
 
     def watch(self, topic: str, first: int, last: int) -> None:
         """Note that the answer rests on what occurred in ``[first, last]`` of a topic."""
@@ -103,12 +120,16 @@ class InstitutionRecords:
         found = self._shelf.ids(self.institution_id, kind)
         return sorted(case_id[len(prefix) :] for case_id in found if case_id.startswith(prefix))
 
-    @cached_property
+    @property
     def ledger(self) -> Ledger:
-        return Ledger(
-            lambda entity, upto=FOREVER: self.evidence("ledger", entity, upto),
-            lambda prefix: self.ids("ledger", f"{prefix}/"),
-        )
+        """What the institution has filed, as known now."""
+        return Ledger(self._entity, self._below)
+
+    def _entity(self, entity: str, upto: int = FOREVER) -> list[Evidence]:
+        return self.evidence("ledger", entity, upto)
+
+    def _below(self, prefix: str) -> list[str]:
+        return self.ids("ledger", f"{prefix}/")
 
     def logins(self, staff_id: str, start: int, end: int) -> list[Evidence]:
         """Passed real-name checks of a person in ``[start, end]``, any phase."""
@@ -122,11 +143,13 @@ class InstitutionRecords:
 
     def session(self, session_id: str) -> Session:
         """A session as known now; empty (``opened`` None) if nothing of it was received."""
-        return Session(session_id, self.evidence("session", session_id))
+        view = self._looked_up("session", session_id)
+        return Session(session_id, ()) if view is None else session_of(session_id, view)
 
     def dossier(self, kind: str, case_id: str) -> Dossier:
         """Any other case file with evidence: ``prescription``, ``record``, ``patient`` ..."""
-        return Dossier(case_id, self.evidence(kind, case_id))
+        view = self._looked_up(kind, case_id)
+        return Dossier(case_id, ()) if view is None else dossier_of(case_id, view)
 
     def acts(self, start: int, end: int, followed: bool = True) -> list[Evidence]:
         """Openings, prescriptions and reviews that occurred in ``[start, end)``, oldest first.
@@ -188,8 +211,15 @@ class InstitutionRecords:
 
     def facts(self, place: str) -> list[Evidence]:
         """What other case files tell now under a place: the last version of each source."""
+        items = self.evidence("told", place)
+        found = self._told.get(place)
+        if found is None:
+            found = self._told[place] = self._last_told(items)
+        return found
+
+    def _last_told(self, items: list[Evidence]) -> list[Evidence]:
         last: dict[str, Evidence] = {}
-        for item in self.evidence("told", place):
+        for item in items:
             source = item.id.rpartition("\x1f")[0]
             known = last.get(source)
             if known is None or known.r <= item.r:

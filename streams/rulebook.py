@@ -186,8 +186,12 @@ class Rulebook:
 
     def in_effect(self, day: int) -> bool:
         """Whether the rulebook may be applied to an act of this day (RULES 1.1)."""
-        first, last = (_day(self.scope[key]) for key in ("effective_from", "effective_to"))
+        first, last = self._effective
         return (first is None or first <= day) and (last is None or day <= last)
+
+    @cached_property
+    def _effective(self) -> tuple[int | None, int | None]:
+        return _day(self.scope["effective_from"]), _day(self.scope["effective_to"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ def _file(name: str) -> Mapping[str, Any]:
         return tomllib.load(file)
 
 
+@cache
 def _build(name: str, assignments: tuple[tuple[str, str], ...]) -> Rulebook:
     merged = {section: dict(values) for section, values in _file(NATIONAL).items()}
     for section, values in merged.items():

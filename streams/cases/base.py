@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -17,6 +17,8 @@ from streams.events import ANY, Evidence, mask_of, newest_first
 from streams.findings import Finding
 
 FOREVER = 1 << 62
+_NOTHING: frozenset[str] = frozenset()
+_NEVER: frozenset[int] = frozenset()
 
 
 class CaseFile(msgspec.Struct, array_like=True):
@@ -81,8 +83,12 @@ class CaseFile(msgspec.Struct, array_like=True):
     @property
     def next_due(self) -> int:
         """The next instant to be judged; ``FOREVER`` if there is none."""
-        received = min(self.pending, default=FOREVER)
-        return min(received, min(self.wakes.values(), default=FOREVER))
+        due = FOREVER
+        if self.pending:
+            due = min(self.pending)
+        if self.wakes:
+            due = min(due, *self.wakes.values())
+        return due
 
     def touch(self, received_at: int, mask: int = ANY) -> None:
         """Note a receipt that this case file must be judged at."""
@@ -94,18 +100,20 @@ def _rank(item: Evidence) -> tuple[int, bytes]:
     return item.r, msgspec.msgpack.encode(item)
 
 
-class Effective(NamedTuple):
+@dataclass(slots=True)
+class Effective:
     """Evidence in force from some instant until ``until``, oldest first.
 
     ``late`` names what is contested by corrections that came too late; ``admitted`` are the
-    receipts of corrections that took effect. ``latest`` is the last receipt of all, seen or not.
+    receipts of corrections that took effect. ``dossier`` is what was made of the evidence to be
+    judged, once anyone asked.
     """
 
     items: list[Evidence]
     late: frozenset[str]
     admitted: frozenset[int]
     until: int
-    latest: int
+    dossier: Any = None
 
 
 @dataclass(slots=True)
@@ -120,8 +128,9 @@ class Corrections:
 
     def note(self, view: Effective) -> None:
         """Learn what some evidence in force says about corrections."""
-        self.late |= view.late
-        if self.now in view.admitted:
+        if view.late:
+            self.late |= view.late
+        if view.admitted and self.now in view.admitted:
             self.applied_now = True
 
 
@@ -135,30 +144,28 @@ def effective(
     upload all the same (``as_uploads``).
     """
     known: list[Evidence] = []
-    until, latest = FOREVER, 0
+    until = FOREVER
     corrected = bool(case.replaced or case.targets)
     for item in case.evidence.values():
         received_at = item.r
-        if received_at > latest:
-            latest = received_at
         if received_at <= now:
             known.append(item)
             if item.supersedes is not None:
                 corrected = True
         elif received_at < until:
             until = received_at
+    if not corrected:
+        known.sort(key=newest_first)
+        return Effective(known, _NOTHING, _NEVER, until)
     late: set[str] = set()
     admitted: set[int] = set()
-    if corrected:
-        receipts = case.receipts()
-        until = min((r for r in receipts if r > now), default=FOREVER)
-        latest = max(receipts)
-        trial = _Trial(now, window, honour_late, late, admitted)
-        hidden, stored_only = _superseded(case, known, trial)
-        out = hidden if as_uploads else hidden | stored_only
-        known = [item for item in known if item.id not in out]
+    until = min((r for r in case.receipts() if r > now), default=FOREVER)
+    trial = _Trial(now, window, honour_late, late, admitted)
+    hidden, stored_only = _superseded(case, known, trial)
+    out = hidden if as_uploads else hidden | stored_only
+    known = [item for item in known if item.id not in out]
     known.sort(key=newest_first)
-    return Effective(known, frozenset(late), frozenset(admitted), until, latest)
+    return Effective(known, frozenset(late), frozenset(admitted), until)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
-from streams.cases.base import CaseFile
+from streams.cases.base import CaseFile, Effective
 from streams.events import Evidence, newest_first
 
 EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
@@ -86,3 +86,19 @@ class Session(Dossier):
         return (
             closed is not None and closed["outcome"] in EXEMPT_OUTCOMES and not self.prescriptions
         )
+
+
+def dossier_of(case_id: str, view: Effective) -> Dossier:
+    """Evidence in force of a case by type; made once for everybody who asks."""
+    if view.dossier is None:
+        view.dossier = Dossier(case_id, view.items)
+    found: Dossier = view.dossier
+    return found
+
+
+def session_of(session_id: str, view: Effective) -> Session:
+    """The same for the case file of a session."""
+    if view.dossier is None:
+        view.dossier = Session(session_id, view.items)
+    found: Session = view.dossier
+    return found

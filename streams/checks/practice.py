@@ -60,9 +60,10 @@ def serving_twice(practice: Dossier, ctx: Context) -> Iterator[Verdict]:
 def _sessions_at_once(doctor_id: str, day: int, ctx: Context) -> Iterator[Verdict]:
     longest = ctx.book.rules["SES-08"].millis("max_session")
     told = ctx.records.facts(f"practice/{doctor_id}/{day}")
-    mine = [s for s in _stretches(told, longest, ctx) if s.told["rulebook"] == ctx.book.name]
-    if not mine:
+    ours = [fact for fact in told if fact["rulebook"] == ctx.book.name]
+    if not ours:
         return
+    mine = _stretches(ours, longest, ctx)
     latest = max(s.end if s.known else s.start + longest for s in mine)
     for near in range(day - -(-longest // DAY), day_of(latest) + 1):
         if near != day:
