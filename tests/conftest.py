@@ -1,5 +1,6 @@
 """Every test runs on loopback only, with no setting of this machine, and repeatably."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -15,6 +16,12 @@ pytest_plugins = ["tests.support.kafka_fixtures"]
 # cores make the time of one example meaningless.
 hypothesis.settings.register_profile("house", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("house")
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector pass over the thousands of cases that stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

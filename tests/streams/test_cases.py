@@ -111,7 +111,19 @@ def library(overrides: tuple[str, ...]) -> Library:
     return Library.load(overrides)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def of_one_rulebook() -> list[Any]:
+    """Every case; where one stands for several rulebooks, all but the first are slow."""
+    seen: set[str] = set()
+    found = []
+    for case in CASES:
+        plain = case.name.removesuffix(f"-{case.rulebook}")
+        marks = (pytest.mark.slow,) if plain in seen else ()
+        seen.add(plain)
+        found.append(pytest.param(case, marks=marks, id=case.name))
+    return found
+
+
+@pytest.mark.parametrize("case", of_one_rulebook())
 def test_the_same_is_found_one_event_at_a_time(case: Case) -> None:
     """As a worker sees it that is never behind, looked at whenever the case says something."""
     core = Supervisor(

@@ -11,12 +11,16 @@ from streams.check import judge
 from streams.rulebook import RULEBOOKS, Library
 from streams.supervisor import Supervisor
 from tests.support import oracle
+from tests.support.case_model import STAR_RULES
+from tests.support.check_cli import retired_but
 from tests.support.oracle import Held
 from tests.support.scenarios import DAY, HOUR, MIDNIGHT, MINUTE, MONDAY, Published, example, log
 
 SECOND = 1_000
 HOSPITAL = "h1"
 NOTED = {"late_evidence", "corrected"}
+OTHERS = retired_but(*STAR_RULES)
+"""The oracle knows no other rules."""
 STANDING = ("BusinessHoursDeclared", "StaffFiled", "DocumentFiled", "InstitutionFiled")
 
 
@@ -27,7 +31,7 @@ def assert_agreed(
     published: list[Published], rulebook: str, overrides: tuple[str, ...], as_of: int
 ) -> None:
     """The core and the oracle hold the same of these events at this instant."""
-    library = Library.load(overrides)
+    library = Library.load((*overrides, *OTHERS))
     events = log(published)
     wanted = oracle.judge(events, library, rulebook, as_of)
     found = judge(events, Supervisor(library, {}, rulebook), as_of)

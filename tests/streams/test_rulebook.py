@@ -337,6 +337,7 @@ def test_a_rulebook_that_says_what_is_not_there_is_refused(
     values: dict[str, dict[str, object]], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = rulebook._file
+    rulebook._build.cache_clear()
     monkeypatch.setattr(rulebook, "_file", lambda name: values if name == "sichuan" else read(name))
     with pytest.raises(ParameterError, match=re.escape(said)):
         Library.load()

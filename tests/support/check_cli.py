@@ -21,11 +21,15 @@ OPENED: dict[str, Any] = {
 LATER = "2026-03-04T00:00:00+08:00"
 
 
+def retired_but(*rules: str) -> tuple[str, ...]:
+    """Parameters that retire all rules but these."""
+    others = Library.load().books["national"].rules.keys() - {*rules}
+    return tuple(f"{rule.lower().replace('-', '')}.status=retired" for rule in sorted(others))
+
+
 def only(*rules: str) -> list[str]:
     """Arguments that leave a bare event to these rules; the whole rulebook misses the hospital."""
-    others = Library.load().books["national"].rules.keys() - {*rules}
-    names = sorted(rule.lower().replace("-", "") for rule in others)
-    return [word for name in names for word in ("--set", f"{name}.status=retired")]
+    return [word for parameter in retired_but(*rules) for word in ("--set", parameter)]
 
 
 IDENTITY = ["--rulebook", "guangxi", *only("IDV-01")]
