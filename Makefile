@@ -14,10 +14,10 @@ RUN := $(VENV)/bin/python -m
 READY := $(VENV)/.ready-$(shell { cat requirements-dev.lock pyproject.toml; pwd; \
   $(PYTHON) -V; } 2>&1 | sha256sum | cut -c1-16)
 
-.PHONY: help setup demo test lint trust outage bench dashboards docs lock clean
+.PHONY: help setup demo test lint trust outage bench bench-quick dashboards docs lock clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY)  ## Make .venv from the lock file (the other targets do it by themselves)
 
@@ -49,8 +49,24 @@ trust: $(READY)  ## The slow tests: kills, rebalances and long runs on a real Ka
 outage: $(READY)  ## A real broker that dies and returns; wants a machine of its own
 	@$(RUN) pytest -q -m outage
 
-bench: $(READY)  ## Measure throughput on a real Kafka and write docs/benchmarks.md
+# What is measured beside the worker lives in an environment of its own.
+PEERS := .cache/bench-venv
+PEERS_READY := $(PEERS)/.ready-$(shell { cat bench/requirements-peers.lock; pwd; \
+  $(PYTHON) -V; } 2>&1 | sha256sum | cut -c1-16)
+
+bench: $(READY) $(PEERS_READY)  ## Measure throughput on a real Kafka and write docs/benchmarks.md
 	@$(RUN) bench
+
+bench-quick: $(READY) $(PEERS_READY)  ## The same once with a small load, in under two minutes
+	@$(RUN) bench --quick
+
+$(PEERS_READY): bench/requirements-peers.lock
+	@echo "setting up $(PEERS) (once for each lock file)"
+	@rm -rf $(PEERS)
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps \
+	  --require-hashes -r bench/requirements-peers.lock
+	@touch $@
 
 dashboards: $(READY)  ## Rebuild the Grafana boards (dashboards/json)
 	@$(VENV)/bin/ihwatch boards build
