@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from bench.throughput import RESULTS, machine
+from bench.machine import RESULTS, machine
 from streams.rulebook import RULEBOOKS
 from streams.simulator import SimulationConfig
 from tests.support.worker import IHWATCH

@@ -1,10 +1,10 @@
 """The floor under any per-event Python: fetch and decode, nothing else.
 
-    python -m bench.decode_floor BROKERS TOPIC PARTITIONS EVENTS ROUNDS
+    python -m bench.decode_floor BROKERS TOPIC PARTITIONS EVENTS
 
-Reads the whole topic that many times with confluent-kafka's `consume()` and decodes every event
-with the contract's codec (fastavro, every byte consumed); no signature, no validation, no state.
-Prints the events decoded, the seconds from the first poll that found something, and CPU seconds.
+Reads the whole topic a few times with confluent-kafka's `consume()` and decodes every event with
+the contract's codec (fastavro, every byte consumed); no signature, no validation, no state. Prints
+the records read, the seconds from the first poll that found something, and CPU seconds.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ from confluent_kafka import Consumer, TopicPartition
 from schemas.registry import LocalRegistry
 from schemas.wire import decode
 
+ROUNDS = 5
+"""How often the topic is read: one reading is over soon."""
 
-def main(brokers: str, topic: str, partitions: str, events: str, rounds: str) -> None:
+
+def main(brokers: str, topic: str, partitions: str, events: str) -> None:
     registry = LocalRegistry()
     consumer = Consumer({"bootstrap.servers": brokers, "group.id": "floor", "log_level": 0})
     decoded, seconds, cpu = 0, 0.0, 0.0
-    for _ in range(int(rounds)):
+    for _ in range(ROUNDS):
         consumer.assign([TopicPartition(topic, p, 0) for p in range(int(partitions))])
         # What is found first was fetched before the clock ran: neither its time nor its count.
         left = int(events) - len(consumer.consume(1, timeout=10))

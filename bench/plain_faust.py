@@ -1,46 +1,35 @@
-"""What one would write first: a stock Faust agent, event by event, around the same core.
+"""What one would write first: stock Faust agents, event by event, around the same core.
 
     python -m bench.plain_faust        (settings from IHWATCH_*, as `ihwatch worker`)
 
-Same intake, same supervisor, same effects and case files as the worker, but Faust's own transport,
+Same intake, same supervisors, same effects and case files as the worker, but Faust's own transport,
 a batch of one, and Faust's own durability: effects are sent and not waited for, the changelog and
-the offsets follow in their own time. docs/trust.md tells what that loses.
+the offsets follow in their own time. docs/trust.md tells what that loses. State is a table of case
+files, as Faust has it: one key and one changelog record each, in RocksDB.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import faust
 from faust.types import StreamT
 from faust.worker import Worker
 
+from bench.core import Core, Record
 from schemas.logs import config
 from schemas.settings import Settings
-from schemas.topics import Topics
-from streams.agents import DECODED_LIMIT
-from streams.app import make_intake, read_directory
+from streams.cases.shelf import is_shared
+from streams.effects import Effect
 from streams.processing import Processor
-from streams.rulebook import Library
-from streams.supervisor import Supervisor
+from streams.sharing import SharedProcessor
 from streams.transport import app_options
 
-SESSION_TIMEOUT = 6.0  # seconds
-
-
-class Record(NamedTuple):
-    """One record as intake wants it."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: list[tuple[str, bytes]]
+SESSION_TIMEOUT = 30.0  # seconds
 
 
 def make_app(settings: Settings) -> faust.App:
@@ -54,46 +43,71 @@ def make_app(settings: Settings) -> faust.App:
         recovery_delay=0.0,
     )
     app = faust.App(**{**options, "web_enabled": False})
-    directory, topics = read_directory(settings), Topics.named(settings.topic_prefix)
-    candidates = {name: one.rulebook for name, one in directory.institutions.items()}
-    intake, library = make_intake(settings, directory), Library.load(settings.overrides)
-    source = app.topic(topics.events.name, key_type=bytes, value_type=bytes, value_serializer="raw")
-    outputs = {
-        topic.name: app.topic(topic.name, key_type=bytes, value_type=bytes, value_serializer="raw")
-        for topic in (topics.alerts, topics.aggregates, topics.rejects, topics.receipts)
-    }
+    core = Core(settings)
+    topics = core.topics
+
+    def raw(name: str) -> Any:
+        return app.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
+
+    named = (topics.alerts, topics.aggregates, topics.rejects, topics.receipts, topics.practice)
+    outputs = {topic.name: raw(topic.name) for topic in named}
     table = app.Table("cases", key_type=bytes, value_type=bytes)
     processors: dict[int, Processor] = {}
+    shared: dict[int, SharedProcessor] = {}
 
-    def processor(partition: int) -> Processor:
-        if partition not in processors:
-            supervisor = Supervisor(
-                library, candidates, load=lambda key: table.get(key.encode()), limit=DECODED_LIMIT
+    def stored(partition: int, of_shared: bool) -> Iterable[tuple[str, bytes]]:
+        mark = f"{partition} "
+        for key, value in table.items():
+            name = key.decode()
+            if name.startswith(mark) and is_shared(name.removeprefix(mark)) is of_shared:
+                yield name.removeprefix(mark), value
+
+    def load(partition: int) -> Callable[[str], bytes | None]:
+        return lambda key: table.get(f"{partition} {key}".encode())
+
+    async def finish(partition: int, effects: Iterable[Effect], saves: dict[str, bytes]) -> None:
+        for effect in effects:
+            await outputs[effect.topic].send(
+                key=effect.key, value=effect.value, partition=effect.partition
             )
-            processors[partition] = Processor(partition, topics, intake, supervisor)
-        return processors[partition]
+        for key, value in saves.items():
+            table[f"{partition} {key}".encode()] = value
 
-    @app.agent(source, concurrency=1)
+    @app.agent(raw(topics.events.name), concurrency=1)
     async def supervise(stream: StreamT[Any]) -> None:
         async for event in stream.events():
-            message = event.message
-            headers: Any = message.headers or {}
-            record = Record(
-                message.partition,
-                message.offset,
-                round(message.timestamp * 1_000),
-                message.timestamp_type,
-                message.key,
-                message.value,
-                [*(headers.items() if isinstance(headers, dict) else headers)],
-            )
-            processed = processor(message.partition).process([record])
-            for effect in processed.effects:
-                await outputs[effect.topic].send(key=effect.key, value=effect.value)
-            for key, value in processed.saves.items():
-                table[key.encode()] = value
+            record = taken(event.message)
+            place = record.partition
+            if place not in processors:
+                processors[place] = core.processor(place, load(place), stored(place, False))
+            processed = processors[place].process([record])
+            await finish(place, [*processed.effects, *core.clocks(record)], processed.saves)
+
+    @app.agent(outputs[topics.practice.name], concurrency=1)
+    async def share(stream: StreamT[Any]) -> None:
+        async for event in stream.events():
+            record = taken(event.message)
+            place = record.partition
+            if place not in shared:
+                shared[place] = core.shared_processor(place, load(place), stored(place, True))
+            processed = shared[place].process([record])
+            await finish(place, processed.effects, processed.saves)
 
     return app
+
+
+def taken(message: Any) -> Record:
+    """Faust's message as a record of the log."""
+    headers: Any = message.headers or {}
+    return Record(
+        message.partition,
+        message.offset,
+        round(message.timestamp * 1_000),
+        message.timestamp_type,
+        message.key,
+        message.value,
+        [*(headers.items() if isinstance(headers, dict) else headers)],
+    )
 
 
 def main() -> None:
