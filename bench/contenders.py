@@ -34,6 +34,7 @@ BYTEWAX, FLOOR = "Bytewax", "decode only"
 _LOOK_EVERY = 0.05  # seconds
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _LONGEST = 900.0  # seconds
+_SENT_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True)
@@ -99,27 +100,27 @@ def run(
 ) -> Run:
     """Run a contender over a fresh topic with the load in it."""
     ours, peers = [sys.executable, "-m"], [str(PEERS), "-m"]
-    total = len(load.before) + len(load.timed)
+    total, timed = str(len(load.before) + len(load.timed)), str(len(load.timed))
+    commands = {
+        WORKER: [str(IHWATCH), "worker", "--settle=0"],
+        PLAIN: [*ours, "bench.plain_faust"],
+        QUIX: [*peers, "bench.quix_streams", total, str(load.ticks)],
+        BYTEWAX: [*peers, "bench.bytewax_flow"],
+        FLOOR: [*ours, "bench.decode_floor", str(PARTITIONS), timed],
+    }
+    words = commands[contender.name]
     with Deployment(cluster, load.directory, partitions=PARTITIONS) as deployment:
-        match contender.name:
-            case "ihwatch worker":
-                timing = by_commits([str(IHWATCH), "worker", "--settle=0"], deployment, load, core)
-            case "plain Faust":
-                timing = by_commits([*ours, "bench.plain_faust"], deployment, load, core)
-            case "Quix Streams":
-                words = [*peers, "bench.quix_streams", str(total), str(load.ticks)]
-                timing = by_commits(words, deployment, load, core)
-            case "Bytewax":
-                publish(deployment, load.before)
-                by_itself([*peers, "bench.bytewax_flow"], deployment, core)
-                publish(deployment, load.timed)
-                timing = by_itself([*peers, "bench.bytewax_flow"], deployment, core)
-                assert timing.events == len(load.timed)
-            case _:
-                publish(deployment, load.timed)
-                topic, count = deployment.topics.events.name, len(load.timed)
-                words = [cluster.address, topic, str(PARTITIONS), str(count)]
-                timing = by_itself([*ours, "bench.decode_floor", *words], deployment, core)
+        if contender.name == FLOOR:
+            publish(deployment, load.timed)
+            timing = by_itself(words, deployment, core)
+        elif contender.name == BYTEWAX:
+            publish(deployment, load.before)
+            by_itself(words, deployment, core)
+            publish(deployment, load.timed)
+            timing = by_itself(words, deployment, core)
+            assert timing.events == len(load.timed)
+        else:
+            timing = by_commits(words, deployment, load, core)
         right = None
         if contender.name != FLOOR:
             wrong = differences(expected, load, deployment)
@@ -130,8 +131,10 @@ def run(
 
 
 def publish(deployment: Deployment, records: Iterable[Encoded]) -> None:
-    for record in records:
+    for number, record in enumerate(records, 1):
         deployment.send(*record)
+        if number % _SENT_AT_ONCE == 0:  # the producer's queue is not without end
+            deployment.flush()
     deployment.flush()
 
 

@@ -1,6 +1,6 @@
 """The floor under any per-event Python: fetch and decode, nothing else.
 
-    python -m bench.decode_floor BROKERS TOPIC PARTITIONS EVENTS
+    python -m bench.decode_floor PARTITIONS RECORDS    (settings from IHWATCH_*)
 
 Reads the whole topic a few times with confluent-kafka's `consume()` and decodes every event with
 the contract's codec (fastavro, every byte consumed); no signature, no validation, no state. Prints
@@ -10,26 +10,31 @@ the records read, the seconds from the first poll that found something, and CPU 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.registry import LocalRegistry
+from schemas.settings import Settings
+from schemas.topics import Topics
 from schemas.wire import decode
 
 ROUNDS = 5
 """How often the topic is read: one reading is over soon."""
 
 
-def main(brokers: str, topic: str, partitions: str, events: str) -> None:
-    registry = LocalRegistry()
-    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "floor", "log_level": 0})
+def main(partitions: str, records: str) -> None:
+    settings, registry = Settings.from_env(os.environ), LocalRegistry()
+    topic = Topics.named(settings.topic_prefix).events.name
+    config = {"bootstrap.servers": settings.brokers, "group.id": "floor", "log_level": 0}
+    consumer = Consumer(config)
     decoded, seconds, cpu = 0, 0.0, 0.0
     for _ in range(ROUNDS):
         consumer.assign([TopicPartition(topic, p, 0) for p in range(int(partitions))])
         # What is found first was fetched before the clock ran: neither its time nor its count.
-        left = int(events) - len(consumer.consume(1, timeout=10))
+        left = int(records) - len(consumer.consume(1, timeout=10))
         begun, cpu_begun = time.perf_counter(), time.process_time()
         counted = left
         while left > 0:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from bench.contenders import CONTENDERS, PARTITIONS, WORKER, Run
 from bench.decode_floor import ROUNDS
 
+ENOUGH = 5  # runs
 TEMPLATE = Path(__file__).with_name("benchmarks.template.md")
 
 
@@ -77,7 +78,8 @@ def document(report: dict[str, Any], runs: Sequence[Run]) -> str:
         "packages": _versions(report["machine"]["packages"]),
         "peers": _versions(report["machine"]["peers"]),
         "date": report["date"],
-        "runs": report["runs"],
+        "runs": f"{report['runs']} alternating runs" if report["runs"] > 1 else "one run",
+        "remark": "" if report["runs"] >= ENOUGH else " Fewer than five runs: a first look only.",
         "rows": "\n".join(rows),
         "right": "equal in every run" if right else "NOT EQUAL",
         "partitions": PARTITIONS,

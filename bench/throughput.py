@@ -32,7 +32,7 @@ from bench.contenders import (
 from bench.findings import Findings, check
 from bench.load import Load, make_load
 from bench.machine import RESULTS, machine
-from bench.plot import bars
+from bench.plot import points
 from bench.report import document, summary
 from tests.support.kafka import ROOT, RealKafka
 
@@ -113,7 +113,7 @@ def main(quick: bool, runs: int, only: tuple[str, ...], write: bool) -> None:
     if write and not quick and not only:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "throughput.json").write_text(json.dumps(report, indent=1) + "\n")
-        (RESULTS / "throughput.svg").write_text(bars(rows), encoding="utf-8")
+        (RESULTS / "throughput.svg").write_text(points(rows), encoding="utf-8")
         DOCUMENT.write_text(document(report, found), encoding="utf-8")
         click.echo(f"written: {DOCUMENT.relative_to(ROOT)}")
     if any(one.right is False for one in found):

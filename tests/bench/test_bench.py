@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from bench.contenders import CONTENDERS, FLOOR, WORKER, Run
 from bench.load import make_load
 from bench.machine import machine
-from bench.plot import bars
+from bench.plot import points
 from bench.report import document, summary
 from schemas.topics import is_tick
 from streams.timeline import HOUR
@@ -49,7 +49,7 @@ def test_the_report_states_medians_and_ratios_run_by_run() -> None:
     assert rows[0].rate == (250.0, 1_000 / 6, 500.0)
     assert rows[-1].ratio == (4.0, 4.0, 4.0)
     assert rows[-1].name == FLOOR
-    assert ET.fromstring(bars(rows)).tag.endswith("svg")
+    assert ET.fromstring(points(rows)).tag.endswith("svg")
     load = {
         "institutions": 5, "sessions_a_day": 20.0, "before": 10, "mean_value_bytes": 170,
     }  # fmt: skip
