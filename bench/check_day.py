@@ -25,7 +25,7 @@ from streams.rulebook import RULEBOOKS
 from streams.simulator import SimulationConfig
 from tests.support.worker import IHWATCH
 
-EVENTS_A_SESSION = 15
+EVENTS_A_SESSION = 13
 HOUSES = 10  # in each jurisdiction
 PARSE = "import json, sys\nfor line in open(sys.argv[1], 'rb'): json.loads(line)"
 
