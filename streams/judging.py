@@ -426,11 +426,8 @@ class Bench:
             session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)
             session = None if session_id is None else records.session(session_id)
         book = self._book(candidate, records, leading.t)
-        remote = (
-            session is not None
-            and session.opened is not None
-            and session.opened["service_kind"] == REMOTE_MEDICINE
-        )
+        opened = leading if session is None else session.opened
+        remote = opened is not None and opened.get("service_kind") == REMOTE_MEDICINE
         transcribed = book.name == "yinchuan" and not book.overlay
         return [] if remote and not transcribed else [(book, view)]
 

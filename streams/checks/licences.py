@@ -289,7 +289,8 @@ def verified_in_time(institution: Dossier, ctx: Context) -> Iterator[Verdict]:
     Every due day that was recorded is judged, not the latest alone, so that a lapse does not vanish
     when the next due day becomes known; one that follows from the licence (D5) only as long as no
     due day up to it is recorded. (b) A session after the due day is wrong until a verification is
-    passed, from the refusal on where it had been applied for in time.
+    passed, from the refusal on where it had been applied for in time. (a) Who is cancelled when it
+    would have to be asked for has no licence left to be verified.
     """
     records = ctx.records.ledger.verifications()
     filings = ctx.records.ledger.institution_filings()
@@ -303,7 +304,9 @@ def verified_in_time(institution: Dossier, ctx: Context) -> Iterator[Verdict]:
         dues.setdefault(due, [])
         known[due] = min(since, known.get(due, since))
     for due, mine in sorted(dues.items()):
-        yield from _applied_for(due, mine, known[due], ctx)
+        apply_by = add_months(due, -ctx.settings.count("apply_months"))
+        if not _cancelled(filings, end_of_day(apply_by)):
+            yield from _applied_for(due, apply_by, mine, known[due], ctx)
         yield from _open_after(due, mine, records, ctx)
     yield from _long_intervals(records, ctx)
 
@@ -317,8 +320,14 @@ def _due_by_licence(filings: list[Evidence], ctx: Context) -> tuple[int, int] | 
     return add_months(first["licence_valid_from"], months), first.r
 
 
-def _applied_for(due: int, mine: list[Evidence], known: int, ctx: Context) -> Iterator[Verdict]:
-    apply_by = add_months(due, -ctx.settings.count("apply_months"))
+def _cancelled(filings: list[Evidence], instant: int) -> bool:
+    before = [filing for filing in filings if filing.t < instant]
+    return bool(before) and before[-1]["filing_kind"] == CANCELLED
+
+
+def _applied_for(
+    due: int, apply_by: int, mine: list[Evidence], known: int, ctx: Context
+) -> Iterator[Verdict]:
     applied = [record for record in mine if record["stage"] == "APPLIED"]
     if not ctx.on("a") or any(day_of(record.t) <= apply_by for record in applied):
         return

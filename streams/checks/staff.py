@@ -23,8 +23,8 @@ _OWN_DOCTORS = "OWN_DOCTOR_SERVICE"
 class Unfit(NamedTuple):
     """Instants ``[start, end)`` at which a person must not act, as ``source`` shows.
 
-    ``mend`` is what may still show otherwise: a filing in transit, a newer look-up in the register
-    for one valid as of ``checked``, or nothing.
+    What may still show otherwise is a filing in transit, or for a look-up in the register valid as
+    of ``checked`` the next one, which has ``contradicted`` it or not once it is known.
     """
 
     start: int
@@ -33,6 +33,7 @@ class Unfit(NamedTuple):
     source: Evidence | None = None
     filing_may_come: bool = False
     checked: int = 0
+    contradicted: bool | None = None
 
 
 def qualified(person: Dossier, ctx: Context) -> Iterator[Verdict]:
@@ -40,7 +41,8 @@ def qualified(person: Dossier, ctx: Context) -> Iterator[Verdict]:
 
     CN 14, CN 25, GX 17, GX 18, CQ 22, SC 8, YC 9. One finding a clause; further acts extend it.
     (a) no filing in effect; (b) the register does not know the person or contradicts the filing,
-    only a suspicion where the look-up is older than ``registry_max_age`` at the act (D9); (c) not
+    only a suspicion where the look-up is older than ``registry_max_age`` at the act (D9), which the
+    next look-up, of whatever day, establishes or clears; (c) not
     active, qualification expired, or struck off the register; (d) received or prescribed without
     being filed as a doctor. Only registers of ``registry_roles`` are asked, that of pharmacists
     only whether it knows the person (GX 20 「可查询」).
@@ -68,13 +70,21 @@ def _unfiled(filings: list[Evidence]) -> list[Unfit]:
 def _unconfirmed(checks: list[Evidence]) -> list[Unfit]:
     found = []
     for check, start, end in _governing(checks):
-        differs = not check["matches_filing"] and check["register"] != "PHARMACIST"
-        if not check["found"]:
-            found.append(Unfit(start, end, "NOT_FOUND", check, checked=check["valid_as_of"]))
-        elif differs:
-            fields = ",".join(sorted(check["mismatch_fields"])) or "none"
-            found.append(Unfit(start, end, fields, check, checked=check["valid_as_of"]))
+        fact = _objection(check)
+        if fact is not None:
+            newer = next((c for c in checks if c["valid_as_of"] >= end), None)
+            again = None if newer is None else _objection(newer) is None
+            found.append(Unfit(start, end, fact, check, False, check["valid_as_of"], again))
     return found
+
+
+def _objection(check: Evidence) -> str | None:
+    """What a look-up says against a person; None for nothing."""
+    if not check["found"]:
+        return "NOT_FOUND"
+    if check["matches_filing"] or check["register"] == "PHARMACIST":
+        return None
+    return ",".join(sorted(check["mismatch_fields"])) or "none"
 
 
 def _governing(checks: list[Evidence]) -> Iterator[tuple[Evidence, int, int]]:
@@ -169,6 +179,8 @@ def _state_of(act: Evidence, span: Unfit, ctx: Context) -> State | None:
         return ctx.filing_absence(act.t, act.r)
     if act.t - span.checked <= ctx.settings.millis("registry_max_age") or not span.checked:
         return State.CONFIRMED
+    if span.contradicted is not None:
+        return None if span.contradicted else State.CONFIRMED
     suspected_at = max(act.t, act.r) + ctx.book.deadlines.wait
     if ctx.now < suspected_at:
         ctx.wake(suspected_at)
