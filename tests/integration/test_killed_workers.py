@@ -24,7 +24,7 @@ from tests.support.trust import Cluster, RealCluster
 from tests.support.worker import PATIENCE, Deployment, WorkerProcess
 
 HOUR = 3_600_000
-KILLS = 10
+KILLS = 6
 
 
 def hospitals(each: int, rate: float) -> Simulation:
