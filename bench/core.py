@@ -23,10 +23,7 @@ from streams.processing import Processor
 from streams.reference import ReferenceData
 from streams.rulebook import Library
 from streams.sharing import SharedProcessor, clock_effect
-from streams.supervisor import Supervisor
-
-DECODED_LIMIT = 20_000
-"""Case files that each supervisor keeps decoded, as in the worker."""
+from streams.supervisor import DECODED_LIMIT, Supervisor
 
 Stored = Iterable[tuple[str, bytes]]
 

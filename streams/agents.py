@@ -27,14 +27,12 @@ from streams.processing import Processor
 from streams.reference import ReferenceData
 from streams.rulebook import Library
 from streams.sharing import SharedProcessor, clock_effect
-from streams.supervisor import Supervisor
+from streams.supervisor import DECODED_LIMIT, Supervisor
 from streams.transport import Batch, batch_topic, producer_barrier, publish, records
 from streams.transport_consumer import BatchConsumer
 from streams.transport_tables import CaseTable, case_table
 
 CASES = "cases"
-DECODED_LIMIT = 20_000
-"""Case files that stay decoded in memory between batches of one partition."""
 
 _MEASURE_EVERY = 5.0
 

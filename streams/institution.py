@@ -18,7 +18,7 @@ from streams.cases import accuracy, roster
 from streams.cases.base import CaseFile
 from streams.cases.feeds import COUNTED, MANIFEST, Manifest, Silence, day_of_use
 from streams.cases.session import REMOTE_MEDICINE
-from streams.cases.shelf import Name, RosterFile, Shelf, topics_of
+from streams.cases.shelf import KINDS, LOOKED_UP, Name, RosterFile, Shelf, topics_of
 from streams.cases.uploads import (
     Lateness,
     Receipt,
@@ -38,8 +38,8 @@ from streams.events import ANY, Event, Evidence, digest_of, evidence_of, mask_of
 from streams.findings import OPEN
 from streams.judging import Bench
 from streams.places import Place, begins, places
-from streams.records import RosterDays
 from streams.reference import ReferenceData
+from streams.rosters import RosterDays
 from streams.rulebook import Library
 from streams.timeline import HOUR, day_of
 
@@ -82,13 +82,15 @@ class Institution:
         self._doubts = Doubts(books, reference)
         self._heartbeat = books[0].rules["PHA-01"].millis("heartbeat_timeout")
         self._links = Links(institution_id, shelf, times.correction, self._concern)
+        self._judged = frozenset(kind for kind in KINDS if bench.judges(kind, candidate))
         self._offset = -1
 
     def receive(self, event: Event, clock: int) -> bool:
         """Fold an event in; False when it is a duplicate. ``clock`` is what was judged up to."""
         occurred_at, received_at = event.occurred_at, event.received_at
         self._offset = event.offset
-        lateness = self._open("lateness", str(shard_of(occurred_at)), Lateness)
+        shard = str(shard_of(occurred_at))
+        lateness = self._open("lateness", shard, Lateness)
         mark, digest = mark_of(event.id), digest_of(event)
         prior = lateness.seen.get(mark)
         if prior is not None and prior.offset != event.offset:
@@ -103,7 +105,7 @@ class Institution:
         if not self._sequence(event, clock):
             return False
         self._count(event, received_at)
-        self._fold(event)
+        self._fold(event, shard, lateness)
         return True
 
     def _open(self, kind: str, case_id: str, expected: type[Any]) -> Any:
@@ -185,7 +187,7 @@ class Institution:
         """Count a clinical event for the manifest of its stream and day, or take it back."""
         if event.body["revision"] or event.type not in COUNTED:
             return
-        if not self._bench.judges("manifest", self.candidate):
+        if "manifest" not in self._judged:
             return
         day = day_of(event.occurred_at)
         name = (self.id, "manifest", f"{stream_id}/{day}")
@@ -201,7 +203,7 @@ class Institution:
 
     def _hear(self, received_at: int, clock: int) -> None:
         """Note that something was received at all."""
-        if self._bench.judges("silence", self.candidate):
+        if "silence" in self._judged:
             case = self._open("silence", "", Silence)
             if not self._replayed(case):
                 case.hear(received_at, clock)
@@ -210,13 +212,13 @@ class Institution:
 
     def _listen(self, received_at: int) -> None:
         """Have silence judged from a receipt on."""
-        if self._bench.judges("silence", self.candidate):
+        if "silence" in self._judged:
             case = self._open("silence", "", Silence)
             self._touch((self.id, "silence", ""), case, received_at)
 
     # -- evidence --------------------------------------------------------------------------------
 
-    def _fold(self, event: Event) -> None:
+    def _fold(self, event: Event, shard: str, lateness: Lateness) -> None:
         item = evidence_of(event, _FIELDS.get(event.type, ()))
         doubt = self._doubts.about(event)
         for place in self._places(event):
@@ -228,11 +230,9 @@ class Institution:
             self._begin((self.id, kind, case_id), item)
         body = event.body
         basis = latency_basis(body["revision"], body["occurred_at"], body["recorded_at"])
-        shard = str(shard_of(body["occurred_at"]))
         late = event.received_at - basis > self._shortest_late
-        if not late:  # a resend that came late may have been taken for the event itself
-            known = self._shelf.find((self.id, "lateness", shard))
-            late = known is not None and event.id in known.evidence
+        # A resend that came late may have been taken for the event itself.
+        late = late or event.id in lateness.evidence
         if late and self._judged_for_lateness(event):
             self._put(("lateness", shard), evidence_of(event, ("recorded_at",)))
         self._links.link(event)
@@ -251,7 +251,7 @@ class Institution:
         """Every case file the event is evidence for."""
         body, kind = event.body, event.type
         for place in places(kind, body):
-            if place[0] not in _ONLY_JUDGED or self._bench.judges(place[0], self.candidate):
+            if place[0] not in _ONLY_JUDGED or place[0] in self._judged:
                 yield place
         if kind == "DoctorIdentityVerified" and body["result"] == "PASS":
             if self._keeps_logins:
@@ -295,7 +295,7 @@ class Institution:
 
     def _begin(self, name: Name, item: Evidence) -> None:
         """Have a case file without evidence of its own judged from the first event that asks it."""
-        if not self._bench.judges(name[1], self.candidate):
+        if name[1] not in self._judged:
             return
         case = self._shelf.find(name)
         if case is None or item.r < case.began:
@@ -307,7 +307,7 @@ class Institution:
         """Have every case file judged again that this evidence can change."""
         kind, case_id = name[1], name[2]
         mask = mask or mask_of(item.type)
-        if kind not in _PURE:
+        if kind not in LOOKED_UP:
             self._touch(name, case, item.r, mask)
         instant = None if item.supersedes is not None else item.t
         for topic in topics_of(kind, case_id):
@@ -403,22 +403,6 @@ class Institution:
                     if case is not None and case.settled < item.r:
                         self._touch(name, self._shelf.open(name), item.r)
 
-
-_PURE = frozenset(
-    {
-        "ledger",
-        "logins",
-        "enrolments",
-        "duty",
-        "shifts",
-        "acts",
-        "acts-of",
-        "patient",
-        "named",
-        "told",
-    }
-)
-"""Kinds that are only looked up."""
 
 _ONLY_JUDGED = frozenset({"event", "shift"})
 """Kinds that nobody looks up: not kept where nothing judges them."""

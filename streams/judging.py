@@ -36,13 +36,13 @@ from streams.findings import (
     finding_id,
 )
 from streams.lifecycle import live_on, withdraw_retired
-from streams.records import InstitutionRecords, RosterDays
+from streams.records import InstitutionRecords
 from streams.reference import ReferenceData
-from streams.rulebook import Library, Mode, Rulebook, RuleSettings, Status
+from streams.rosters import RosterDays
+from streams.rulebook import REFINED, Library, Mode, Rulebook, RuleSettings, Status
 from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
-_REFINED = frozenset({"chongqing", "yinchuan"})
 _NO_RULE = RuleSettings("", Mode.OFF, (), {"": "info"}, {})
 _FORM = mask_of("InstitutionFiled")
 _SLOTS = "slots"
@@ -194,7 +194,7 @@ class Bench:
         key = candidate, kind, mask
         due = self._read_by.get(key)
         if due is None:
-            whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in _REFINED)
+            whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in REFINED)
             due = tuple(j for j in self._asked[candidate, kind] if whole or j.mask & mask)
             self._read_by[key] = due
         tells = self._tells[candidate, kind]
@@ -439,7 +439,7 @@ class Bench:
         return self._book(candidate, records, records.now if about is None else about) is book
 
     def _book(self, candidate: str, records: InstitutionRecords, instant: int) -> Rulebook:
-        form = records.ledger.form(instant) if candidate in _REFINED else None
+        form = records.ledger.form(instant) if candidate in REFINED else None
         return self._library.applied(candidate, form, day_of(instant))
 
 

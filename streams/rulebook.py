@@ -37,6 +37,9 @@ _INTERVAL = re.compile(r"(.+)\.interval\[(\w+)\]")
 _COUNTED_UNITS = {"_days": "d", "_months": "M", "_years": "Y"}
 _duration = cache(parse_duration)
 NONE = "none"
+OWN_DOCTORS = "OWN_DOCTOR_SERVICE"
+REFINED = frozenset({"chongqing", "yinchuan"})
+"""Rulebooks for internet hospitals only: the form of the institution decides (CQ 38, YC 2; D1)."""
 
 
 class ParameterError(ValueError):
@@ -134,7 +137,7 @@ class RuleSettings:
         return _fraction(self.values[name])
 
     def millis(self, name: str) -> int:
-        return _millis(f"{self.rule_id}.{name}", self.values[name])
+        return _millis(self.rule_id, name, self.values[name])
 
     def millis_or_none(self, name: str) -> int | None:
         return None if self.values[name] == NONE else self.millis(name)
@@ -172,17 +175,17 @@ class Rulebook:
     @cached_property
     def deadlines(self) -> Deadlines:
         return Deadlines(
-            clinical=_millis("global.u_clin", self.globals["u_clin"]),
-            file_days=_millis("global.u_file", self.globals["u_file"]) // 86_400_000,
-            grace=_millis("global.grace", self.globals["grace"]),
-            wait=_millis("global.provisional_wait", self.globals["provisional_wait"]),
-            correction=_millis("global.correction_window", self.globals["correction_window"]),
+            clinical=_millis("global", "u_clin", self.globals["u_clin"]),
+            file_days=_millis("global", "u_file", self.globals["u_file"]) // 86_400_000,
+            grace=_millis("global", "grace", self.globals["grace"]),
+            wait=_millis("global", "provisional_wait", self.globals["provisional_wait"]),
+            correction=_millis("global", "correction_window", self.globals["correction_window"]),
         )
 
     @cached_property
     def immediate(self) -> int:
         """Reading of 立即 for stopping services, in milliseconds."""
-        return _millis("global.immediate", self.globals["immediate"])
+        return _millis("global", "immediate", self.globals["immediate"])
 
     def in_effect(self, day: int) -> bool:
         """Whether the rulebook may be applied to an act of this day (RULES 1.1)."""
@@ -217,7 +220,7 @@ class Library:
         doctors there is judged by the national measure (CQ 38, YC 2; D1).
         """
         book = self.books[candidate]
-        if form == "OWN_DOCTOR_SERVICE" and candidate in ("chongqing", "yinchuan"):
+        if form == OWN_DOCTORS and candidate in REFINED:
             return self.books[NATIONAL]
         return book if book.in_effect(day) else self.books[NATIONAL]
 
@@ -394,7 +397,7 @@ def _check(merged: Mapping[str, Mapping[str, Any]]) -> None:
                 raise ParameterError(f"{section}.{name}: must not be negative")
         if section not in _SECTIONS:
             _check_settings(section, values)
-    window, slide = (_millis(f"UPL-06.{n}", merged["UPL-06"][n]) for n in ("window", "slide"))
+    window, slide = (_millis("UPL-06", n, merged["UPL-06"][n]) for n in ("window", "slide"))
     if slide == 0 or window == 0 or window % slide:
         raise ParameterError("UPL-06: the window must be whole steps of slide, and neither 0")
 
@@ -421,10 +424,10 @@ def _admit(path: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ParameterError(f"{path}: {sorted(unknown)}; allowed are {', '.join(allowed)}")
 
 
-def _millis(path: str, value: Any) -> int:
+def _millis(section: str, name: str, value: Any) -> int:
     duration = _duration(str(value))
     if not isinstance(duration, int):
-        raise ParameterError(f"{path}: not a duration: {value!r}")
+        raise ParameterError(f"{section}.{name}: not a duration: {value!r}")
     return duration
 
 

@@ -27,6 +27,9 @@ from streams.judging import Bench
 from streams.reference import ReferenceData
 from streams.rulebook import NATIONAL, Library
 
+DECODED_LIMIT = 20_000
+"""Case files that a worker keeps decoded between the batches of one partition."""
+
 KEPT_RECEIPTS = 3 * 86_400_000
 """How long before the last one receipts by slot are kept, in ms; a window of UPL-06 fits in."""
 

@@ -7,13 +7,12 @@ by then, with corrections applied that came within their window (RULES 1.6.5, D3
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from streams.events import ANY, Evidence, mask_of, newest_first
+from streams.events import ANY, Evidence, newest_first
 from streams.findings import Finding
 
 FOREVER = 1 << 62
@@ -219,14 +218,6 @@ def _superseded(case: CaseFile, known: list[Evidence], trial: _Trial) -> tuple[s
             hidden.add(successor[target_id])
         successor[target_id] = item.id
     return hidden, stored_only
-
-
-def types_in(items: Iterable[Evidence]) -> int:
-    """The types of some evidence, as a mask."""
-    mask = 0
-    for item in items:
-        mask |= mask_of(item.type)
-    return mask
 
 
 def encode(case: CaseFile) -> bytes:

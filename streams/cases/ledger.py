@@ -86,10 +86,6 @@ class Ledger:
         """Suspensions, closures and resumptions of service of any scope, oldest first."""
         return [r for r in self._entity("stops") if r.type == "ServiceStatusChanged"]
 
-    def adverse_events(self) -> list[Evidence]:
-        """Reports of adverse events of any stage, oldest first."""
-        return [r for r in self._entity("stops") if r.type == "AdverseEventReported"]
-
     def duties(self, duty_type: str) -> list[Evidence]:
         """Completions of a recurring duty, oldest first."""
         return self._entity(f"duties/{duty_type}")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from streams.cases.ledger import Ledger, document_period
 from streams.cases.session import LIVE_MODES, REMOTE_MEDICINE, Session
 from streams.events import Evidence
-from streams.intervals import Interval, IntervalSet, intersect, union
+from streams.intervals import Interval, IntervalSet, at_least, intersect, subtract, union
 from streams.rulebook import Rulebook
 from streams.timeline import DAY, HOUR
 
@@ -187,3 +187,31 @@ class Roster:
         first = min((begins for begins, _ in periods), default=span[1])
         if span[0] < first:
             unknown.append((span[0], min(first, span[1])))
+
+
+class Shortfall(NamedTuple):
+    """Where too few pharmacists were on duty, over the days judged.
+
+    ``gaps`` is business time without enough eligible pharmacists; ``certain`` the part of it that
+    no filing still in transit could cover; ``sources`` say since when an instant is known to be
+    business time, as ``(start, end, received_at)``; ``duty`` gives the evidence around an
+    interval. Gaps that begin after ``horizon`` are not in it yet; None when there can be none.
+    """
+
+    gaps: IntervalSet
+    certain: IntervalSet
+    sources: list[tuple[int, int, int]]
+    duty: Callable[[int, int], list[Evidence]]
+    since: int
+    horizon: int | None
+
+
+def shortfall(
+    business: IntervalSet, present: list[IntervalSet], possible: list[IntervalSet], needed: int
+) -> tuple[IntervalSet, IntervalSet]:
+    """Business time with fewer than ``needed`` of the persons ``present``, and the part of it that
+    stays so even if everybody who is ``possible`` counts.
+    """
+    gaps = subtract(business, at_least(present, needed))
+    merged = [union([*sure, *maybe]) for sure, maybe in zip(present, possible, strict=True)]
+    return gaps, subtract(business, at_least(merged, needed))

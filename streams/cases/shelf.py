@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from streams.cases.accuracy import Sequence
 from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, decode, effective, encode
@@ -29,10 +30,26 @@ class RosterFile(CaseFile):
     touched: int = 0
 
 
+LOOKED_UP = frozenset(
+    {
+        "ledger",
+        "logins",
+        "enrolments",
+        "duty",
+        "shifts",
+        "acts",
+        "acts-of",
+        "patient",
+        "named",
+        "told",
+        "corrections",
+    }
+)
+"""Kinds that no rule judges."""
+
 KINDS: dict[str, type[CaseFile]] = {
     **dict.fromkeys(
         (
-            # judged by rules
             "session",
             "prescription",
             "supply",
@@ -52,18 +69,7 @@ KINDS: dict[str, type[CaseFile]] = {
             "ratings",
             "practice",
             "host",
-            # only looked up
-            "ledger",
-            "logins",
-            "enrolments",
-            "duty",
-            "shifts",
-            "acts",
-            "acts-of",
-            "patient",
-            "named",
-            "told",
-            "corrections",
+            *sorted(LOOKED_UP),
         ),
         CaseFile,
     ),
@@ -268,11 +274,14 @@ class Shelf:
 
     def forget_changes(self) -> None:
         """Consider everything saved; used alone where nothing is stored."""
-        self._changed.clear()
-        if self._limit is not None and self._load is not None:
-            for name in list(self._open)[: max(0, len(self._open) - self._limit)]:
+        surplus = 0 if self._limit is None or self._load is None else len(self._open) - self._limit
+        if surplus > 0:
+            for name in self._changed:  # what was needed last is let go of last
+                self._open[name] = self._open.pop(name)
+            for name in list(islice(self._open, surplus)):
                 del self._open[name]
                 self._views.pop(name, None)
+        self._changed.clear()
 
     def _register(self, name: Name, topic: str, span: Span) -> None:
         base, _, rule = topic.partition("#")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from streams.cases.session import Session
+from streams.events import Evidence
 from streams.findings import Finding, State, Verdict
 from streams.rulebook import Rulebook, RuleSettings
 from streams.timeline import end_of_day
@@ -82,6 +84,31 @@ class Context:
         times = self.book.deadlines
         confirmed = max(times.filing_deadline(day) + times.grace, trigger + times.wait)
         return self.ripen(max(end_of_day(day), trigger) + times.wait, confirmed)
+
+
+def about_session(
+    session: Session,
+    state: State,
+    clause: str | None,
+    start: int,
+    shown: Iterable[Evidence],
+    facts: Mapping[str, str] | None = None,
+    *,
+    end: int | None = None,
+    due: int | None = None,
+) -> Verdict:
+    """A verdict whose subject is a session, shown by some evidence (each piece once)."""
+    return Verdict(
+        "session",
+        session.id,
+        state,
+        clause,
+        start=start,
+        end=end,
+        evidence=tuple(dict.fromkeys(item.id for item in shown)),
+        facts=dict(facts or {}),
+        due=due,
+    )
 
 
 Judge = Callable[[Any, Context], Iterable[Verdict]]

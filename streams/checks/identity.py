@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from streams.cases.session import LIVE_MODES, Session
-from streams.checks.base import Context, Rule
+from streams.checks.base import Context, Rule, about_session
 from streams.checks.sessions import strongest
 from streams.events import Evidence
 from streams.findings import State, Verdict
@@ -37,7 +37,9 @@ def verified_before_reception(session: Session, ctx: Context) -> Iterator[Verdic
         state = ctx.clinical_absence(opened.t, opened.r)
         if state is not None:
             shown = (opened, *session.checks)
-            yield _verdict(session, state, "a" if both else None, opened.t, opened.t, shown)
+            yield about_session(
+                session, state, "a" if both else None, opened.t, shown, due=opened.t
+            )
     if both and session.closed is not None:
         yield from _recorded_or_signed(session, opened, session.closed, ctx)
 
@@ -76,7 +78,7 @@ def _recorded_or_signed(
     state = ctx.clinical_absence(due, max(opened.r, closed.r))
     if state is not None:
         shown = (opened, closed, *session.prescriptions, *session.events("ProcessRecordArchived"))
-        yield _verdict(session, state, "b", due, opened.t, shown)
+        yield about_session(session, state, "b", opened.t, shown, due=due)
 
 
 def _signed(session: Session, opened: Evidence, ctx: Context) -> bool:
@@ -115,7 +117,7 @@ def supervised_in_session(session: Session, ctx: Context) -> Iterator[Verdict]:
         state = ctx.clinical_absence(closed.t, trigger)
         if state is not None:
             shown = (opened, closed, *session.acts, *inside)
-            yield _verdict(session, state, "a", closed.t, opened.t, shown, closed.t)
+            yield about_session(session, state, "a", opened.t, shown, end=closed.t, due=closed.t)
     if opened["mode"] in LIVE_MODES:
         yield from _live_gaps(session, opened, closed, inside, ctx)
     else:
@@ -145,7 +147,7 @@ def _live_gaps(
         start, end = next((s, e) for held, s, e in found if held is state)
         shown = (opened, *inside, *(() if closed is None else (closed,)))
         facts = {} if end is None else {"gap": format_duration(end - start)}
-        yield _verdict(session, state, "b", start + longest, start, shown, end, facts)
+        yield about_session(session, state, "b", start, shown, facts, end=end, due=start + longest)
 
 
 def _unchecked_acts(
@@ -162,7 +164,9 @@ def _unchecked_acts(
     if found:
         state = State.CONFIRMED if any(s is State.CONFIRMED for s, _ in found) else found[0][0]
         act = next(a for held, a in found if held is state)
-        yield _verdict(session, state, "b", act.t, act.t, (opened, *checks, act), act.t)
+        yield about_session(
+            session, state, "b", act.t, (opened, *checks, act), end=act.t, due=act.t
+        )
 
 
 def continued_after_failure(session: Session, ctx: Context) -> Iterator[Verdict]:
@@ -189,7 +193,7 @@ def continued_after_failure(session: Session, ctx: Context) -> Iterator[Verdict]
         first = strangers[0]
         facts = {"doctor_id": doctor_id, "matched_staff_id": first["matched_staff_id"]}
         shown = (opened, *strangers)
-        yield _verdict(session, State.CONFIRMED, "a", None, first.t, shown, facts=facts)
+        yield about_session(session, State.CONFIRMED, "a", first.t, shown, facts)
     failed = [check for check in session.checks if _not_passed(check, doctor_id)]
     if not failed:
         return
@@ -202,7 +206,7 @@ def continued_after_failure(session: Session, ctx: Context) -> Iterator[Verdict]
         state, (check, due) = found
         closed = () if session.closed is None else (session.closed,)
         shown = (opened, *failed, *session.acts, *closed)
-        yield _verdict(session, state, "b", due, check.t, shown, facts={"doctor_id": doctor_id})
+        yield about_session(session, state, "b", check.t, shown, {"doctor_id": doctor_id}, due=due)
 
 
 def _not_passed(check: Evidence, doctor_id: str) -> bool:
@@ -274,30 +278,7 @@ def patient_unverified(session: Session, ctx: Context) -> Iterator[Verdict]:
             trigger = max(trigger, known)
     state = ctx.clinical_absence(x, trigger)
     if state is not None:
-        yield _verdict(session, state, None, x, x, (opened, *checks))
-
-
-def _verdict(
-    session: Session,
-    state: State,
-    clause: str | None,
-    due: int | None,
-    start: int,
-    shown: Iterable[Evidence],
-    end: int | None = None,
-    facts: dict[str, str] | None = None,
-) -> Verdict:
-    return Verdict(
-        "session",
-        session.id,
-        state,
-        clause,
-        start=start,
-        end=end,
-        evidence=tuple(dict.fromkeys(item.id for item in shown)),
-        facts=facts or {},
-        due=due,
-    )
+        yield about_session(session, state, None, x, (opened, *checks), due=x)
 
 
 _CHECK = ("staff_id", "matched_staff_id", "phase", "method", "result")

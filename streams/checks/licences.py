@@ -305,7 +305,8 @@ def verified_in_time(institution: Dossier, ctx: Context) -> Iterator[Verdict]:
         known[due] = min(since, known.get(due, since))
     for due, mine in sorted(dues.items()):
         apply_by = add_months(due, -ctx.settings.count("apply_months"))
-        if not _cancelled(filings, end_of_day(apply_by)):
+        then = ctx.records.ledger.institution(end_of_day(apply_by) - 1)
+        if then is None or then["filing_kind"] != CANCELLED:
             yield from _applied_for(due, apply_by, mine, known[due], ctx)
         yield from _open_after(due, mine, records, ctx)
     yield from _long_intervals(records, ctx)
@@ -318,11 +319,6 @@ def _due_by_licence(filings: list[Evidence], ctx: Context) -> tuple[int, int] | 
     first = next(f for f in filings if f["institution_form"] == INDEPENDENT)
     months = ctx.settings.count("interval_months")
     return add_months(first["licence_valid_from"], months), first.r
-
-
-def _cancelled(filings: list[Evidence], instant: int) -> bool:
-    before = [filing for filing in filings if filing.t < instant]
-    return bool(before) and before[-1]["filing_kind"] == CANCELLED
 
 
 def _applied_for(

@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from streams.cases.roster import DUTY_FIELDS
+from streams.cases.roster import DUTY_FIELDS, Shortfall
 from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import STANDING, Finding, State, Verdict
-from streams.intervals import IntervalSet, at_least, clip, subtract, union
+from streams.intervals import IntervalSet, clip
 from streams.timeline import format_duration, format_instant
-
-
-class Shortfall(NamedTuple):
-    """Where too few pharmacists were on duty, over the days judged.
-
-    ``gaps`` is business time without enough eligible pharmacists; ``certain`` the part of it that
-    no filing still in transit could cover; ``sources`` say since when an instant is known to be
-    business time, as ``(start, end, received_at)``; ``duty`` gives the evidence around an
-    interval. Gaps that begin after ``horizon`` are not in it yet; None when there can be none.
-    """
-
-    gaps: IntervalSet
-    certain: IntervalSet
-    sources: list[tuple[int, int, int]]
-    duty: Callable[[int, int], list[Evidence]]
-    since: int
-    horizon: int | None
 
 
 def pharmacist_on_duty(shortfall: Shortfall, ctx: Context) -> Iterator[Verdict]:
@@ -130,17 +113,6 @@ def _nearby(duty: list[Evidence], start: int, end: int) -> tuple[str, ...]:
     inside = [item.id for item in duty if start <= item.t <= end][:20]
     after = [item.id for item in duty if item.t > end][:1]
     return tuple(dict.fromkeys((*before, *inside, *after)))
-
-
-def shortfall(
-    business: IntervalSet, present: list[IntervalSet], possible: list[IntervalSet], needed: int
-) -> tuple[IntervalSet, IntervalSet]:
-    """Business time with fewer than ``needed`` of the persons ``present``, and the part of it that
-    stays so even if everybody who is ``possible`` counts.
-    """
-    gaps = subtract(business, at_least(present, needed))
-    merged = [union([*sure, *maybe]) for sure, maybe in zip(present, possible, strict=True)]
-    return gaps, subtract(business, at_least(merged, needed))
 
 
 RULES = (

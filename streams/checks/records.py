@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from streams.cases.ledger import cancellations
 from streams.cases.session import Dossier, Session
-from streams.checks.base import Context, Rule
+from streams.checks.base import Context, Rule, about_session
 from streams.checks.sessions import strongest
 from streams.events import Evidence
 from streams.findings import State, Verdict
@@ -47,7 +47,7 @@ def not_archived(session: Session, ctx: Context) -> Iterator[Verdict]:
         state = State.RESOLVED if records else ctx.clinical_absence(due, known)
         if state is not None:
             shown = (opened, closed, *records)
-            yield _of_session(session, state, "a", shown, {}, closed.t, end, due)
+            yield about_session(session, state, "a", closed.t, shown, end=end, due=due)
     if not ctx.settings.flag("process_record_required"):
         return
     medium, edge = MEDIUM[opened["mode"]], ctx.settings.millis("edge")
@@ -60,7 +60,7 @@ def not_archived(session: Session, ctx: Context) -> Iterator[Verdict]:
         shown = (opened, closed, *recordings)
         end = recordings[-1].t if late else None
         facts = {"mode": opened["mode"]}
-        yield _of_session(session, state, "b", shown, facts, closed.t, end, due)
+        yield about_session(session, state, "b", closed.t, shown, facts, end=end, due=due)
 
 
 def _covered(start: int, end: int, edge: int, recordings: Iterable[Evidence]) -> bool:
@@ -85,7 +85,7 @@ def _unusable_by_host(session: Session, records: list[Evidence]) -> Iterator[Ver
     end = None if standing else max(last[r["record_id"]].t for r, _ in wrong)
     facts = {"record_id": record["record_id"], "lacking": ",".join(lacking)}
     shown = (item for item, _ in wrong)
-    yield _of_session(session, state, "c", shown, facts, record.t, end)
+    yield about_session(session, state, "c", record.t, shown, facts, end=end)
 
 
 def _lacking_for_host(record: Evidence) -> list[str]:
@@ -224,12 +224,12 @@ def recording_kept_too_short(session: Session, ctx: Context) -> Iterator[Verdict
             "required_until": format_day(until),
         }
         shown = (closed, *short)
-        yield _of_session(session, State.CONFIRMED, "b", shown, facts, short[0].t)
+        yield about_session(session, State.CONFIRMED, "b", short[0].t, shown, facts)
     deleted = _deleted(session, until)
     if deleted and _media(opened, recordings) & media:
         facts = {"target_kind": "PROCESS_RECORD", "required_until": format_day(until)}
         shown = (closed, *recordings, *deleted)
-        yield _of_session(session, State.CONFIRMED, "c", shown, facts, deleted[0].t)
+        yield about_session(session, State.CONFIRMED, "c", deleted[0].t, shown, facts)
 
 
 def _media(opened: Evidence, recordings: list[Evidence]) -> frozenset[str]:
@@ -344,29 +344,6 @@ def _of_record(
     evidence = tuple(dict.fromkeys(item.id for item in shown))
     return Verdict(
         "record", record.id, state, clause, start=start, evidence=evidence, facts=facts, due=due
-    )
-
-
-def _of_session(
-    session: Session,
-    state: State,
-    clause: str,
-    shown: Iterable[Evidence],
-    facts: dict[str, str],
-    start: int,
-    end: int | None = None,
-    due: int | None = None,
-) -> Verdict:
-    return Verdict(
-        "session",
-        session.id,
-        state,
-        clause,
-        start=start,
-        end=end,
-        evidence=tuple(dict.fromkeys(item.id for item in shown)),
-        facts=facts,
-        due=due,
     )
 
 

@@ -9,11 +9,10 @@ from streams.cases.roster import AGREEMENT
 from streams.cases.session import Dossier
 from streams.checks.base import Context, Rule
 from streams.checks.prescriptions import SCOPE, approvals, leading
+from streams.checks.stretches import STRUCK_OFF
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.timeline import DAY
-
-_STRUCK_OFF = frozenset({"CANCELLED", "REVOKED", "SUSPENDED"})
 
 
 def reviewed_by_a_pharmacist(view: Dossier, ctx: Context) -> Iterator[Verdict]:
@@ -77,7 +76,7 @@ def _established(view: Dossier, approved: list[Evidence], ctx: Context) -> Itera
         state: State | None = State.CONFIRMED
         if filing is not None and filing["status"] != "ACTIVE":
             why[review.id] = filing["status"], filing
-        elif check is not None and check["registration_status"] in _STRUCK_OFF:
+        elif check is not None and check["registration_status"] in STRUCK_OFF:
             why[review.id] = f"REGISTER_{check['registration_status']}", check
         elif filing is None:
             state = ctx.filing_absence(review.t, review.r)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from streams.cases.base import FOREVER
 from streams.cases.session import REMOTE_MEDICINE, Session
-from streams.checks.base import Context, Rule
+from streams.checks.base import Context, Rule, about_session
 from streams.checks.conduct import READS as CONDUCT_READS
 from streams.checks.conduct import replaced_by_pattern
 from streams.events import Evidence
@@ -66,10 +66,10 @@ def _treated(
     if acts:
         shown = (opened, *acts)
         facts = {**facts, "act": acts[0].type}
-        yield _verdict(session, State.CONFIRMED, clause, opened.t, shown, facts)
+        yield about_session(session, State.CONFIRMED, clause, opened.t, shown, facts)
     elif _acts_may_come(session, ctx, clause):
         facts = {**facts, "act": "none"}
-        yield _verdict(session, State.SUSPECTED, clause, opened.t, (opened,), facts)
+        yield about_session(session, State.SUSPECTED, clause, opened.t, (opened,), facts)
 
 
 def _acts_may_come(session: Session, ctx: Context, clause: str | None) -> bool:
@@ -106,7 +106,7 @@ def prior_diagnosis_missing(session: Session, ctx: Context) -> Iterator[Verdict]
         start = acts[0].t
         shown = (opened, *acts, *session.events("PriorDiagnosisEvidenced"))
         facts = {"doctor_id": opened["doctor_id"]}
-        yield _verdict(session, found[0], None, start, shown, facts, due=start)
+        yield about_session(session, found[0], None, start, shown, facts, due=start)
 
 
 def _exempt(opened: Evidence, settings: RuleSettings) -> bool:
@@ -165,7 +165,7 @@ def diagnosis_differs(session: Session, ctx: Context) -> Iterator[Verdict]:
             "prior": ",".join(sorted(documented)),
         }
         shown = (opened, *prior, *(act for act, _ in unmatched))
-        yield _verdict(session, found[0], None, start, shown, facts, due=start)
+        yield about_session(session, found[0], None, start, shown, facts, due=start)
 
 
 def not_ended_when_unsuitable(session: Session, ctx: Context) -> Iterator[Verdict]:
@@ -195,21 +195,21 @@ def not_ended_when_unsuitable(session: Session, ctx: Context) -> Iterator[Verdic
     if acts:
         act = min(acts, key=lambda item: item.t)
         facts = {"reason": first["reason"], "act": act.type, "act_at": format_instant(act.t)}
-        yield _verdict(session, State.CONFIRMED, "a", first.t, (opened, first, *acts), facts)
+        yield about_session(session, State.CONFIRMED, "a", first.t, (opened, first, *acts), facts)
     yield from _not_closed_at_once(session, opened, reasons, ctx)
     ended = [item for item in closings if item["outcome"] in _ENDED_EARLY]
     for reason, closed in ((r, c) for r in reasons for c in ended if c.t >= r.t):
         if closed["referral"] not in ctx.settings.names(_accepted(reason)):
             facts = {"reason": reason["reason"], "referral": closed["referral"]}
             shown = (opened, reason, closed)
-            yield _verdict(session, State.CONFIRMED, "c", reason.t, shown, facts)
+            yield about_session(session, State.CONFIRMED, "c", reason.t, shown, facts)
             break
     if ctx.settings.flag("warning_required"):
         unwarned = [c for c in ended if c.t >= first.t and not c["warning_given"]]
         if unwarned:
             facts = {"reason": first["reason"]}
             shown = (opened, first, unwarned[0])
-            yield _verdict(session, State.CONFIRMED, "d", first.t, shown, facts)
+            yield about_session(session, State.CONFIRMED, "d", first.t, shown, facts)
 
 
 def _accepted(reason: Evidence) -> str:
@@ -231,7 +231,7 @@ def _not_closed_at_once(
         state, reason = found
         end, shown = _until(session, (opened, reason))
         facts, due = {"reason": reason["reason"]}, reason.t + within
-        yield _verdict(session, state, "b", reason.t, shown, facts, end=end, due=due)
+        yield about_session(session, state, "b", reason.t, shown, facts, end=end, due=due)
 
 
 def _ended_late(session: Session, due: int, trigger: int, ctx: Context) -> State | None:
@@ -285,7 +285,9 @@ def consent_missing(session: Session, ctx: Context) -> Iterator[Verdict]:
     state = ctx.clinical_absence(opened.t, opened.r)
     if state is not None:
         facts = {"kind": kind, "items": ",".join(sorted(items))}
-        yield _verdict(session, state, None, opened.t, (opened, *consents), facts, due=opened.t)
+        yield about_session(
+            session, state, None, opened.t, (opened, *consents), facts, due=opened.t
+        )
 
 
 def outside_permitted_range(session: Session, ctx: Context) -> Iterator[Verdict]:
@@ -312,7 +314,7 @@ def outside_permitted_range(session: Session, ctx: Context) -> Iterator[Verdict]
     if unlisted:
         facts = {"codes": ",".join(sorted({code for _, codes in unlisted for code in codes}))}
         shown = (opened, *(act for act, _ in unlisted))
-        yield _verdict(session, State.SUSPECTED, "b", unlisted[0][0].t, shown, facts)
+        yield about_session(session, State.SUSPECTED, "b", unlisted[0][0].t, shown, facts)
 
 
 def _unlisted(code: str, instant: int, ctx: Context) -> bool:
@@ -328,7 +330,7 @@ def doctor_replaced(session: Session, ctx: Context) -> Iterator[Verdict]:
         if closed["ai_involvement"] == "SUBSTITUTED":
             facts = {"doctor_id": opened["doctor_id"]}
             shown = (opened, closed)
-            yield _verdict(session, State.CONFIRMED, "a", opened.t, shown, facts, end=closed.t)
+            yield about_session(session, State.CONFIRMED, "a", opened.t, shown, facts, end=closed.t)
             return
 
 
@@ -347,7 +349,7 @@ def trail_incomplete(session: Session, ctx: Context) -> Iterator[Verdict]:
         state = _ended_late(session, due, opened.r, ctx)
         if state is not None:
             end, shown = _until(session, (opened,))
-            yield _verdict(session, state, "a", opened.t, shown, end=end, due=due)
+            yield about_session(session, state, "a", opened.t, shown, end=end, due=due)
     end = FOREVER if closed is None else closed.t
     acts = (*session.prescriptions, *session.events("UnsuitabilityIdentified"))
     outside = [act for act in acts if not opened.t <= act.t <= end]
@@ -359,7 +361,7 @@ def trail_incomplete(session: Session, ctx: Context) -> Iterator[Verdict]:
             "closed_at": "none" if closed is None else format_instant(closed.t),
         }
         _, shown = _until(session, (opened, *outside))
-        yield _verdict(session, State.CONFIRMED, "b", act.t, shown, facts)
+        yield about_session(session, State.CONFIRMED, "b", act.t, shown, facts)
     several = [
         items
         for items in (session.events("SessionOpened"), session.events("SessionClosed"))
@@ -368,31 +370,7 @@ def trail_incomplete(session: Session, ctx: Context) -> Iterator[Verdict]:
     if several:
         items = min(several, key=lambda found: found[1].t)
         facts = {"event_type": items[0].type, "count": str(len(items))}
-        yield _verdict(session, State.CONFIRMED, "c", items[1].t, items, facts)
-
-
-def _verdict(
-    session: Session,
-    state: State,
-    clause: str | None,
-    start: int,
-    shown: Iterable[Evidence],
-    facts: dict[str, str] | None = None,
-    *,
-    end: int | None = None,
-    due: int | None = None,
-) -> Verdict:
-    return Verdict(
-        "session",
-        session.id,
-        state,
-        clause,
-        start=start,
-        end=end,
-        evidence=tuple(dict.fromkeys(item.id for item in shown)),
-        facts=facts or {},
-        due=due,
-    )
+        yield about_session(session, State.CONFIRMED, "c", items[1].t, items, facts)
 
 
 _CODES = ("diagnosis_codes",)

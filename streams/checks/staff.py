@@ -8,14 +8,12 @@ from typing import NamedTuple
 from streams.cases.base import FOREVER
 from streams.cases.session import Dossier, Session
 from streams.checks.base import Context, Rule
-from streams.checks.stretches import in_scope
+from streams.checks.stretches import STRUCK_OFF, in_scope
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.reference import format_day
+from streams.rulebook import OWN_DOCTORS
 from streams.timeline import add_months, day_of, end_of_day, format_instant, start_of_day
-
-_STRUCK_OFF = frozenset({"CANCELLED", "REVOKED", "SUSPENDED"})
-_OWN_DOCTORS = "OWN_DOCTOR_SERVICE"
 
 # -- STF-01 ----------------------------------------------------------------------------------------
 
@@ -113,7 +111,7 @@ def _struck_off(checks: list[Evidence]) -> list[Unfit]:
     return [
         Unfit(start, end, f"REGISTER_{check['registration_status']}", check)
         for check, start, end in _governing(checks)
-        if check["registration_status"] in _STRUCK_OFF and check["register"] != "PHARMACIST"
+        if check["registration_status"] in STRUCK_OFF and check["register"] != "PHARMACIST"
     ]
 
 
@@ -272,7 +270,7 @@ def _guests_allowed(institution: Evidence | None, ctx: Context) -> bool:
     allowed = ctx.settings.text("multi_site_allowed").lower()
     if allowed in ("true", "false"):
         return allowed == "true"
-    return institution is None or institution["institution_form"] != _OWN_DOCTORS
+    return institution is None or institution["institution_form"] != OWN_DOCTORS
 
 
 def _covers(first: int | None, last: int | None, instant: int) -> bool:

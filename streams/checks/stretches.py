@@ -15,6 +15,8 @@ SECOND_NAME = "SECOND_NAME_INTERNET_HOSPITAL"
 INDEPENDENT = "INDEPENDENT_INTERNET_HOSPITAL"
 INTERNET_HOSPITALS = frozenset({SECOND_NAME, INDEPENDENT})
 CANCELLED = "CANCELLED"
+STRUCK_OFF = frozenset({"CANCELLED", "REVOKED", "SUSPENDED"})
+"""What the register says of persons who must not practise."""
 
 
 def in_scope(act: Evidence, ctx: Context) -> bool:

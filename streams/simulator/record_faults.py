@@ -6,7 +6,7 @@ from streams.simulator.institution import Patient
 from streams.simulator.kinds import Family
 from streams.simulator.outbox import Datum
 from streams.simulator.scene import Case, Scene
-from streams.simulator.trail import MEDIA
+from streams.simulator.trail import MEDIA, SECTIONS
 from streams.timeline import HOUR, MINUTE, SECOND, add_months, day_of
 
 KINDS = Family()
@@ -126,23 +126,12 @@ def rec02_exams_unmentioned(scene: Scene) -> bool:
     return True
 
 
-_WHOLE = [
-    "PATIENT_BASICS",
-    "DRUG_ALLERGY",
-    "CHIEF_COMPLAINT",
-    "PRESENT_ILLNESS",
-    "PRIOR_OFFLINE_DIAGNOSIS",
-    "CURRENT_MEDICATION",
-    "DISPOSITION",
-]
-
-
 @KINDS.violation("REC-02", "b")
 def rec02_no_companion(scene: Scene) -> bool:
     """The record of an adult without full capacity names no companion."""
     case = scene.case()
     case.visit.patient = Patient(scene.inst.name_id("p"), 40, False)
-    case.edit("MedicalRecordArchived", sections_present=_WHOLE)
+    case.edit("MedicalRecordArchived", sections_present=SECTIONS)
     scene.expect("REC-02", "b", "record", _record(scene, case))
     return True
 
@@ -153,7 +142,7 @@ def rec02_no_specialist(scene: Scene) -> bool:
     case = scene.prescribing(age=scene.rng.randint(1, 5))
     if case is None:
         return False
-    case.edit("MedicalRecordArchived", sections_present=[*_WHOLE, "COMPANION"])
+    case.edit("MedicalRecordArchived", sections_present=[*SECTIONS, "COMPANION"])
     scene.expect("REC-02", "b", "record", _record(scene, case))
     return True
 
@@ -163,7 +152,7 @@ def rec02_companion_only(scene: Scene) -> bool:
     """An adult without full capacity needs a companion in the record and no specialist."""
     case = scene.case()
     case.visit.patient = Patient(scene.inst.name_id("p"), 40, False)
-    case.edit("MedicalRecordArchived", sections_present=[*_WHOLE, "COMPANION"])
+    case.edit("MedicalRecordArchived", sections_present=[*SECTIONS, "COMPANION"])
     return True
 
 
@@ -290,7 +279,7 @@ def _again(scene: Scene, case: Case, at: int) -> None:
         "record_id": _record(scene, case),
         "session_id": visit.session_id,
         "content_hash": f"hash-emr-{visit.session_id}-other",
-        "sections_present": [*_WHOLE, "COMPANION", "ACCOMPANYING_SPECIALIST"],
+        "sections_present": [*SECTIONS, "COMPANION", "ACCOMPANYING_SPECIALIST"],
         "sections_not_applicable": ["AUXILIARY_EXAMS", "MENSTRUAL_HISTORY"],
         "retention_until": add_months(_base(case), 361),
         "host_format_consistent": True,

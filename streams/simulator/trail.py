@@ -21,7 +21,7 @@ from streams.simulator.visits import Check, Visit
 from streams.timeline import HOUR, MINUTE, SECOND, add_months, day_of
 
 MEDIA = {"TEXT_IMAGE": "TEXT_IMAGE", "VOICE": "AUDIO", "VIDEO": "VIDEO"}
-_SECTIONS = [
+SECTIONS = [
     "PATIENT_BASICS",
     "DRUG_ALLERGY",
     "CHIEF_COMPLAINT",
@@ -295,7 +295,7 @@ class _Trail:
                 "content_hash": f"hash-{visit.session_id}",
             },
         )
-        sections = list(_SECTIONS)
+        sections = list(SECTIONS)
         if patient.age < 6 or not patient.full_capacity:
             sections += ["COMPANION", "ACCOMPANYING_SPECIALIST"]
         self.emit(

@@ -21,17 +21,9 @@ from streams.simulator.truth import LATENESS_RULEBOOKS, STAR_RULES, Lateness
 from streams.simulator.violations import KINDS
 from streams.timeline import HOUR, MINUTE, format_instant
 from tests.streams import simulator_oracle as oracle
+from tests.support.catalogue import CLAUSES
 
 STARS = [kind for kind in KINDS if kind.rule_id in STAR_RULES]
-CLAUSES = {
-    "UPL-02": "ab", "UPL-04": "abc", "UPL-05": "abcdef", "LIC-03": "abcd", "LIC-04": "abc",
-    "LIC-07": "abc", "STF-01": "abcd", "STF-02": "ab", "IDV-03": "ab", "IDV-04": "ab",
-    "SES-04": "abcd", "SES-06": "ab", "SES-07": "ab", "SES-08": "abc", "RX-02": "abcd",
-    "RX-04": "abc", "RX-07": "ab", "RX-08": "abc", "RX-09": "ab", "PHA-02": "abcd",
-    "REC-01": "abc", "REC-02": "abc", "REC-03": "abcd", "REC-04": "ab", "SEC-01": "ab",
-    "SEC-02": "abc", "DIS-01": "abcd", "FEE-02": "abc", "INC-01": "ab", "INC-02": "abcde",
-    "QLT-02": "abc", "QLT-03": "ab",
-}  # fmt: skip
 HARD = {"CONFIRMED", "RESOLVED"}
 
 
@@ -302,6 +294,8 @@ NO_KIND = {
 } | {
     ("SES-06", "a", "yinchuan"): "every kind of service is permitted there",
     ("INC-02", "e", "chongqing"): "comes with sec03_below and stf06_no_deputy",
+    ("IDV-02", "a", "guangxi"): "one finding for both, and kinds for calls and for texts",
+    ("IDV-02", "b", "guangxi"): "one finding for both, and kinds for calls and for texts",
 }
 
 
