@@ -22,7 +22,7 @@ from streams.intake import Intake
 from streams.processing import Processor
 from streams.reference import ReferenceData
 from streams.rulebook import Library
-from streams.sharing import SharedProcessor, clock_effect
+from streams.sharing import SharedProcessor, clock_effects
 from streams.supervisor import DECODED_LIMIT, Supervisor
 
 Stored = Iterable[tuple[str, bytes]]
@@ -67,7 +67,8 @@ class Core:
 
     def shared_processor(self, shard: int, load: Load, stored: Stored) -> SharedProcessor:
         """Judges what institutions share."""
-        return SharedProcessor(shard, self.topics, self._supervisor(load, stored))
+        supervisor = self._supervisor(load, stored)
+        return SharedProcessor(shard, self.topics, supervisor, self.shards)
 
     def shard(self, effect: Effect) -> int:
         """The shard that a fact or a clock is for."""
@@ -79,13 +80,12 @@ class Core:
         """What a tick tells the shards; nothing for any other record."""
         if not is_tick(record.headers, record.value):
             return []
-        return [clock_effect(self.topics, record.timestamp, shard) for shard in range(self.shards)]
+        return clock_effects(self.topics, record.partition, record.timestamp, self.shards)
 
     @staticmethod
     def is_clock(told: bytes) -> bool:
         """Whether what a shard was told is only a clock."""
-        _at, place, *_ = msgspec.msgpack.decode(told)
-        return not place
+        return bool(msgspec.msgpack.decode(told)[0] == "clock")
 
     def _supervisor(self, load: Load, stored: Stored) -> Supervisor:
         supervisor = Supervisor(

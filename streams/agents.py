@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
 import faust
-from faust.types import TP, StreamT
+from faust.types import StreamT
 
 from schemas.errors import IhwatchError
 from schemas.settings import Settings
@@ -26,7 +26,7 @@ from streams.metrics import Metrics
 from streams.processing import Processor
 from streams.reference import ReferenceData
 from streams.rulebook import Library
-from streams.sharing import SharedProcessor, clock_effect
+from streams.sharing import SharedProcessor, clock_effects
 from streams.supervisor import DECODED_LIMIT, Supervisor
 from streams.transport import Batch, batch_topic, producer_barrier, publish, records
 from streams.transport_consumer import BatchConsumer
@@ -35,6 +35,8 @@ from streams.transport_tables import CaseTable, case_table
 CASES = "cases"
 
 _MEASURE_EVERY = 5.0
+_TICK_ANYWAY = 5
+"""After how many intervals an idle partition is ticked for the others, though nothing is due."""
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +100,10 @@ class Shell:
         self._candidates = candidates
         self._broker_clock = settings.clock == "log-append"
         self._tick_after = settings.tick_interval_ms / 1_000
+        self._pass_on_after = settings.tick_interval_ms if self._broker_clock else 1
         self._reference = reference
-        self._last_record: dict[TP, tuple[float, int]] = {}
+        self._partitions = settings.partitions
+        self._last_record: dict[int, tuple[float, int]] = {}
         self._passed_on: dict[int, int] = {}
         self.table: CaseTable = case_table(app, CASES)
         self.partitions: Partitions[Processor] = Partitions(self._processor)
@@ -120,8 +124,7 @@ class Shell:
     @property
     def clocks(self) -> dict[int, int]:
         """The platform clock of each partition processed since it was assigned (epoch ms)."""
-        events = self.topics.events.name
-        return {tp.partition: c for tp, (_, c) in self._last_record.items() if tp.topic == events}
+        return {partition: clock for partition, (_, clock) in self._last_record.items()}
 
     async def supervise(self, stream: StreamT[Any]) -> None:
         """Process batches one after the other; a batch that cannot be finished ends the worker."""
@@ -140,7 +143,7 @@ class Shell:
         processed = await self._finish(processor, batch)
         self.partitions.give_back(generation, processor)
         clock = processor.supervisor.clock
-        self._last_record[TP(self.topics.events.name, batch.partition)] = (time.monotonic(), clock)
+        self._last_record[batch.partition] = (time.monotonic(), clock)
         self.metrics.batch(batch.partition, len(batch), processed, clock, started)
         await asyncio.sleep(0)
 
@@ -149,12 +152,7 @@ class Shell:
         generation, processor = self.shared.take(batch.partition)
         processed = await self._finish(processor, batch)
         self.shared.give_back(generation, processor)
-        clock = processor.supervisor.clock
-        self._last_record[TP(self.topics.practice.name, batch.partition)] = (
-            time.monotonic(),
-            clock,
-        )
-        self.metrics.published(processed)
+        self.metrics.shared(batch.partition, processed, processor.supervisor.clock)
         await asyncio.sleep(0)
 
     async def _finish(self, processor: Processor | SharedProcessor, batch: Batch) -> Processed:
@@ -165,7 +163,8 @@ class Shell:
             self.fault = fault
             log.critical("the worker stops", extra={"fault": str(fault)})
             raise
-        for effect in (*processed.effects, *self._clock_passed_on(processor)):
+        clocks = [] if isinstance(processor, SharedProcessor) else self._passing_on(processor)
+        for effect in (*processed.effects, *clocks):
             await publish(
                 self.app,
                 effect.topic,
@@ -179,15 +178,13 @@ class Shell:
         batch.done()
         return processed
 
-    def _clock_passed_on(self, processor: Processor | SharedProcessor) -> list[Effect]:
-        """A simulated clock for the shared facts, which no broker stamps with it."""
+    def _passing_on(self, processor: Processor) -> list[Effect]:
+        """The clock for those who judge what is shared: after the facts told before it."""
         clock, partition = processor.supervisor.clock, processor.partition
-        if self._broker_clock or isinstance(processor, SharedProcessor):
-            return []
-        if clock <= self._passed_on.get(partition, 0):
+        if clock < self._passed_on.get(partition, 0) + self._pass_on_after:
             return []
         self._passed_on[partition] = clock
-        return [clock_effect(self.topics, clock, partition)]
+        return clock_effects(self.topics, partition, clock, self._partitions)
 
     async def measure(self) -> None:
         """Report how far behind each partition is, and for how long nothing has moved."""
@@ -196,13 +193,15 @@ class Shell:
                 self.metrics.lag(tp.partition, lag.records, lag.seconds)
 
     async def tick(self) -> None:
-        """Move the clock of partitions on which nothing arrives but something falls due."""
+        """Move the clock of partitions on which nothing arrives but something falls due.
+
+        Now and then that of every idle one: what institutions share waits for all of them.
+        """
         now = time.monotonic()
-        ticked = (self.topics.events.name, self.topics.practice.name)
         for tp in self.app.consumer.assignment():
-            if tp.topic not in ticked or not self._wants_tick(tp, now):
+            if tp.topic != self.topics.events.name or not self._wants_tick(tp.partition, now):
                 continue
-            self._last_record[tp] = (now, self._last_record.get(tp, (0, 0))[1])
+            self._last_record[tp.partition] = (now, self._last_record.get(tp.partition, (0, 0))[1])
             await publish(
                 self.app,
                 tp.topic,
@@ -212,17 +211,16 @@ class Shell:
                 partition=tp.partition,
             )
 
-    def _wants_tick(self, tp: TP, now: float) -> bool:
-        seen = self._last_record.get(tp)
-        shared = tp.topic == self.topics.practice.name
-        processor: Processor | SharedProcessor | None = (
-            self.shared.get(tp.partition) if shared else self.partitions.get(tp.partition)
-        )
+    def _wants_tick(self, partition: int, now: float) -> bool:
+        seen = self._last_record.get(partition)
+        processor = self.partitions.get(partition)
         if seen is None:
             return True
         idle = now - seen[0]
         if processor is None or idle < self._tick_after:
             return False
+        if idle >= _TICK_ANYWAY * self._tick_after:
+            return True
         due = processor.supervisor.next_due
         clock = processor.supervisor.clock
         return due is not None and due <= clock + idle * 1_000 + 1
@@ -231,7 +229,8 @@ class Shell:
         return Processor(partition, self.topics, self._intake, self._supervisor(partition, False))
 
     def _shared_processor(self, partition: int) -> SharedProcessor:
-        return SharedProcessor(partition, self.topics, self._supervisor(partition, True))
+        supervisor = self._supervisor(partition, True)
+        return SharedProcessor(partition, self.topics, supervisor, self._partitions)
 
     def _supervisor(self, partition: int, shared: bool) -> Supervisor:
         """A supervisor that takes up its case files where the table has them."""

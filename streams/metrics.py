@@ -37,6 +37,12 @@ class Metrics:
             ["partition"],
             registry=registry,
         )
+        self.shared_clock = Gauge(
+            "ihwatch_shared_clock_seconds",
+            "Platform clock of what institutions share: the earliest of all partitions (Unix time)",
+            ["partition"],
+            registry=registry,
+        )
         self.batch_seconds = Histogram(
             "ihwatch_batch_seconds",
             "From taking a batch to its offset being free",
@@ -73,6 +79,7 @@ class Metrics:
     def reassigned(self) -> None:
         """Forget the clocks of partitions that others may have now."""
         self.clock.clear()
+        self.shared_clock.clear()
 
     def batch(
         self, partition: int, size: int, processed: Processed, clock: int, started: float
@@ -82,6 +89,11 @@ class Metrics:
         self.clock.labels(str(partition)).set(clock / 1_000)
         self.batch_seconds.observe(time.monotonic() - started)
         self.batch_records.observe(size)
+
+    def shared(self, partition: int, processed: Processed, clock: int) -> None:
+        """Count a batch of shared facts; ``clock`` in epoch ms."""
+        self.published(processed)
+        self.shared_clock.labels(str(partition)).set(clock / 1_000)
 
     def published(self, processed: Processed) -> None:
         """Count what a batch led to."""

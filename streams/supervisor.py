@@ -12,11 +12,12 @@ deadline (D37); ``advance`` judges up to and including its clock, for a run that
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from streams.cases.base import FOREVER
+from streams.cases.feeds import Clocks
 from streams.cases.shelf import SHARED, Load, Shelf
 from streams.cases.uploads import Slot, Window, slot_end
 from streams.checks.base import Fact
@@ -132,18 +133,28 @@ class Supervisor:
         applied = max((record.offset for record in records), default=-1)
         return self._finish(outcome, self.clock - 1, touched, marks, applied)
 
-    def hear(self, facts: Iterable[tuple[int, int, Fact]], clock: int, last: int) -> Outcome:
-        """Take in facts that institutions share and judge by them.
+    def hear(
+        self,
+        facts: Iterable[tuple[int, int, Fact]],
+        clocks: Mapping[int, int],
+        partitions: int,
+        last: int,
+    ) -> Outcome:
+        """Take in facts that institutions share, and judge what all have told theirs of.
 
-        Each comes with its log offset and the instant it was told at; ``clock`` is the largest
-        instant known, ``last`` the last offset read.
+        Each fact comes with its log offset and the instant it was told at. ``clocks`` says of some
+        of the ``partitions`` of events before which instant they have told everything; nothing is
+        judged that one of them may still speak of. ``last`` is the last offset read.
         """
         outcome = Outcome()
         facts = list(facts)
         self._shelf.resume(min((offset for offset, _, _ in facts), default=last))
         for offset, told_at, fact in facts:
             self._institution(SHARED).hear(fact, told_at, offset)
-        self.clock = max(self.clock, clock)
+        known = self._shelf.open((SHARED, "clocks", ""))
+        assert isinstance(known, Clocks)
+        known.move(clocks)
+        self.clock = max(self.clock, known.common(partitions))
         return self._finish(outcome, self.clock - 1, set(), [], last)
 
     def advance(self, clock: int) -> Outcome:

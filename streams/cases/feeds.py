@@ -1,5 +1,6 @@
 """The feed of an institution: what a stream's day should hold, and when nothing came at all.
 
+``clocks`` is about the feed of what institutions share: how far each partition has told it.
 ``manifest`` (key: stream and Shanghai day of occurrence) counts the clinical events that the daily
 manifest speaks of; ``silence`` remembers when anything was received (UPL-04).
 """
@@ -32,6 +33,21 @@ def day_of_use(event_type: str, body: Mapping[str, Any], received_at: int) -> in
         return int(body["business_date"])
     clinical = upload_class(event_type) is UploadClass.CLINICAL
     return day_of(body["occurred_at"] if clinical else received_at)
+
+
+class Clocks(CaseFile):
+    """By partition of ``ih.events`` the instant before which it has told others everything."""
+
+    told_upto: dict[int, int] = msgspec.field(default_factory=dict)
+
+    def move(self, clocks: Mapping[int, int]) -> None:
+        """Take in what partitions have said of themselves; none goes back."""
+        for partition, clock in clocks.items():
+            self.told_upto[partition] = max(clock, self.told_upto.get(partition, 0))
+
+    def common(self, partitions: int) -> int:
+        """The instant before which all of them have told everything; 0 while one has not begun."""
+        return min(self.told_upto.get(partition, 0) for partition in range(partitions))
 
 
 class Manifest(CaseFile):

@@ -12,7 +12,7 @@ from itertools import islice
 
 from streams.cases.accuracy import Sequence
 from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, decode, effective, encode
-from streams.cases.feeds import Manifest, Silence
+from streams.cases.feeds import Clocks, Manifest, Silence
 from streams.cases.uploads import Lateness, Stream, Window
 from streams.events import Evidence
 
@@ -80,6 +80,7 @@ KINDS: dict[str, type[CaseFile]] = {
     "sequence": Sequence,
     "manifest": Manifest,
     "silence": Silence,
+    "clocks": Clocks,
 }
 _LATER = frozenset({"conduct", "ratings", "practice", "host"})
 """Kinds that rest on facts told by the others, and are judged after them."""

@@ -17,6 +17,7 @@ HOSPITAL = "I-pages"
 OURS = {
     "ihwatch_records", "ihwatch_rejects", "ihwatch_findings", "ihwatch_partition_clock_seconds",
     "ihwatch_batch_seconds", "ihwatch_batch_records", "ihwatch_saved_bytes",
+    "ihwatch_shared_clock_seconds",
 }  # fmt: skip
 
 
@@ -73,5 +74,6 @@ def test_a_worker_is_ready_when_it_takes_part_and_counts_what_it_does() -> None:
     assert found["ihwatch_records_total", "tick"] == 2
     assert found["ihwatch_rejects_total", "SIGNATURE_MISSING"] == 1
     assert found["ihwatch_partition_clock_seconds", "0"] == (NOON + 86_400_000) / 1_000
+    assert found["ihwatch_shared_clock_seconds", "1"] == (NOON + 86_400_000) / 1_000
     assert found["ihwatch_batch_records_sum", ""] == 23
     assert found["ihwatch_saved_bytes_total", ""] > 0
