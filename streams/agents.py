@@ -165,7 +165,7 @@ class Shell:
             raise
         clocks = [] if isinstance(processor, SharedProcessor) else self._passing_on(processor)
         for effect in (*processed.effects, *clocks):
-            await publish(
+            publish(
                 self.app,
                 effect.topic,
                 key=effect.key,
@@ -173,8 +173,8 @@ class Shell:
                 partition=effect.partition,
             )
         await producer_barrier(self.app)
-        for key, value in processed.saves.items():
-            self.table[key.encode()] = value
+        saves = {key.encode(): value for key, value in processed.saves.items()}
+        self.table.store(batch.partition, saves)
         batch.done()
         return processed
 
@@ -202,10 +202,10 @@ class Shell:
             if tp.topic != self.topics.events.name or not self._wants_tick(tp.partition, now):
                 continue
             self._last_record[tp.partition] = (now, self._last_record.get(tp.partition, (0, 0))[1])
-            await publish(
+            publish(
                 self.app,
                 tp.topic,
-                key=b"",  # aiokafka wants a key where there is no value
+                key=None,
                 value=None,
                 headers=[(TICK_HEADER, TICK_VALUE)],
                 partition=tp.partition,
@@ -237,7 +237,7 @@ class Shell:
         supervisor = Supervisor(
             self._library,
             self._candidates,
-            load=self._load(),
+            load=self._load(partition),
             limit=DECODED_LIMIT,
             reference=self._reference,
             alone=False,
@@ -252,9 +252,9 @@ class Shell:
         )
         return supervisor
 
-    def _load(self) -> Load:
+    def _load(self, partition: int) -> Load:
         def load(key: str) -> bytes | None:
-            return self.table.get(key.encode())
+            return self.table.read(partition, key.encode())
 
         return load
 

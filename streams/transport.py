@@ -9,11 +9,10 @@ like this:
         batch = records(value)
         outcome = judge(batch)
         for effect in outcome.effects:
-            await publish(app, topic, key=effect.key, value=effect.value)
-        await producer_barrier(app)          # effects before state
-        for key, value in outcome.states:
-            table[key] = value               # its changelog: state before offsets
-        batch.done()                         # only now may the offset move
+            publish(app, topic, key=effect.key, value=effect.value)
+        await producer_barrier(app)                  # effects before state
+        table.store(batch.partition, outcome.states) # its changelog: state before offsets
+        batch.done()                                 # only now may the offset move
 
 An agent that leaves a batch without `done()` crashes the worker, which then starts again from the
 last committed offset. One concurrency a worker. Delivery is at least once: state must fold
@@ -32,7 +31,7 @@ from faust.types import TP, AppT, ConsumerT, TopicT
 from faust.types.transports import ConsumerCallback
 
 from streams.transport_consumer import BatchConsumer, Lag
-from streams.transport_producer import BatchProducer, SendFailedError
+from streams.transport_producer import SEND_TIMEOUT, BatchProducer, Headers, SendFailedError
 from streams.transport_progress import (
     Batch,
     LogRewoundError,
@@ -64,8 +63,6 @@ QUEUED_BATCHES = 4
 MAX_BATCH_BYTES = 1 << 20
 # The largest case file that fits into its changelog, bytes; the topic must allow as much.
 MAX_STATE_BYTES = 2_000_000
-# How long the broker may take to acknowledge a send before the worker gives up, seconds.
-SEND_TIMEOUT = 60.0
 # Changelogs keep deletions a week: a worker that comes back later must have its data wiped.
 CHANGELOG_CONFIG = {
     "cleanup.policy": "compact",
@@ -117,32 +114,30 @@ def batch_topic(app: faust.App, name: str) -> TopicT:
     return topic
 
 
-async def publish(
+def publish(
     app: AppT,
     topic: str,
     *,
     key: bytes | None,
     value: bytes | None,
-    headers: list[tuple[str, bytes]] | None = None,
+    headers: Headers | None = None,
     partition: int | None = None,
 ) -> None:
     """Put one record on its way; `producer_barrier` says when it is there.
 
-    Waits only for room in the producer's buffer.
+    Waits only for room in the producer's queue.
     """
-    await app.producer.send(topic, key, value, partition, None, headers)
+    _producer(app).produce(topic, key, value, partition, headers)
 
 
 async def producer_barrier(app: AppT, timeout: float = SEND_TIMEOUT) -> None:
     """Return when the broker has acknowledged everything this app sent so far.
 
-    That is every `publish`, `topic.send` and changelog entry. Raises `SendFailedError` if any of
+    That is every `publish` and every changelog entry. Raises `SendFailedError` if any of
     them failed or cannot be acknowledged within `timeout` seconds; the app is then crashing
     already.
     """
-    producer = app.producer
-    assert isinstance(producer, BatchProducer), "install() was not called"
-    await producer.barrier(timeout)
+    await _producer(app).barrier(timeout)
 
 
 def lags(app: AppT) -> dict[TP, Lag]:
@@ -195,9 +190,7 @@ def app_options(
         "broker_max_poll_records": 4_000,
         "consumer_auto_offset_reset": "earliest",
         "consumer_max_fetch_size": MAX_BATCH_BYTES,
-        "producer_acks": -1,
         "producer_max_request_size": MAX_STATE_BYTES,
-        "producer_request_timeout": SEND_TIMEOUT,
         "producer_threaded": False,
         "stream_recovery_delay": recovery_delay,
         "stream_wait_empty": True,
@@ -216,3 +209,9 @@ def app_options(
         "web_graph_enabled": False,
         "worker_redirect_stdouts": False,
     }
+
+
+def _producer(app: AppT) -> BatchProducer:
+    producer = app.producer
+    assert isinstance(producer, BatchProducer), "install() was not called"
+    return producer

@@ -1,8 +1,7 @@
 """Tables of case files: bytes to bytes, kept by partition in memory or in RocksDB.
 
-A key belongs to the partition of the event under which it was written, so an agent sees the keys
-of its own partition only, and `items_of` gives one partition's. What was found about Faust
-0.15.3's stores:
+A key belongs to the partition of the event under which it was written; everything here names its
+partition. What was found about Faust 0.15.3's stores:
 
 - RocksDB has one database for each partition; a revoked one is closed, a new one is caught up
   from the offset stored beside its data. Only a worker that stays away for longer than the
@@ -12,17 +11,22 @@ of its own partition only, and `items_of` gives one partition's. What was found 
   only, so keys written by the agent stay visible after their partition has gone, and come back
   with it although another worker deleted them. `_MemoryStore` replaces it: by partition, and
   empty when one is assigned.
+- Both write a changelog message by message and remember the partition of every key in a dict, which
+  grows with the table. `CaseTable.store` writes a batch, and needs to remember nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import faust
 from faust.stores import memory, rocksdb
-from faust.streams import current_event
 from faust.types import TP, EventT, StoreT
+from rocksdict import WriteBatch
 from yarl import URL
+
+from streams.transport_producer import BatchProducer
 
 # For each partition. The defaults (2 GiB of cache, 3 x 64 MB of buffers) suit one database, not
 # many.
@@ -33,30 +37,83 @@ ROCKSDB_OPTIONS = {
     "max_write_buffer_number": 2,
 }
 
+Changes = Mapping[bytes, bytes | None]
+"""Values by key; None deletes."""
+
 
 class CaseTable(faust.Table[bytes, bytes]):
-    """A table that can also be read partition by partition.
+    """A table that is read and written partition by partition, while the agent holds a batch of it.
 
-    Read and write single keys inside the agent only, while it holds the batch of their partition.
+    Reading and writing raise `LookupError` for a partition of RocksDB that is not assigned; in
+    memory it is empty.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._acknowledged: dict[int, int] = {}
+
     def items_of(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all keys and values of one assigned partition, in no particular order.
+        """Yield all keys and values of a partition, in no particular order.
 
         Complete once recovery is over, so at the latest with the first batch of the partition.
-        Raises `LookupError` for a partition of RocksDB that is not assigned; in memory it is
-        empty.
         """
         store = self.data
         if isinstance(store, _MemoryStore):
             yield from store.partitions.get(partition, {}).items()
-        elif isinstance(store, rocksdb.Store):
-            database = store._dbs.get(partition)
-            if database is None:
-                raise LookupError(f"partition {partition} is not assigned")
-            yield from store._visible_items(database)
         else:
+            yield from self._rocksdb()._visible_items(self._database(partition))
+
+    def read(self, partition: int, key: bytes) -> bytes | None:
+        """The value of a key; None if there is none."""
+        store = self.data
+        if isinstance(store, _MemoryStore):
+            return store.partitions.get(partition, {}).get(key)
+        value: bytes | None = self._database(partition).get(key)
+        return value
+
+    def store(self, partition: int, changes: Changes) -> None:
+        """Write what changed, and put its changelog on its way: durable after the next barrier."""
+        if not changes:
+            return
+        producer, topic = self.app.producer, self.changelog_topic.get_topic_name()
+        assert isinstance(producer, BatchProducer), "install() was not called"
+        caught_up = partial(self._caught_up, partition)
+        for left, (key, value) in zip(range(len(changes))[::-1], changes.items(), strict=True):
+            then = None if left else caught_up  # what comes last vouches for all before it
+            producer.produce(topic, key, value, partition, then=then)
+        store = self.data
+        if isinstance(store, _MemoryStore):
+            store.change(partition, changes.items())
+            return
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes.items():
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        offset = self._acknowledged.pop(partition, None)
+        if offset is not None:
+            batch.put(rocksdb.Store.offset_key, b"%d" % offset)
+        self._database(partition).write(batch)
+
+    def _caught_up(self, partition: int, offset: int) -> None:
+        """The changelog has everything up to an offset, and so has RocksDB.
+
+        Noted there with the next batch: a worker that restarts reads the last one once more.
+        """
+        self._acknowledged[partition] = offset
+
+    def _rocksdb(self) -> rocksdb.Store:
+        store = self.data
+        if not isinstance(store, rocksdb.Store):
             raise TypeError(f"no partitions in {store!r}")
+        return store
+
+    def _database(self, partition: int) -> Any:
+        database = self._rocksdb()._dbs.get(partition)
+        if database is None:
+            raise LookupError(f"partition {partition} is not assigned")
+        return database
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[bytes, bytes]:
         if URL(url).scheme != "memory":
@@ -84,24 +141,13 @@ class _MemoryStore(memory.Store[bytes, bytes]):
     def __post_init__(self) -> None:
         self.partitions: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
 
-    def __getitem__(self, key: bytes) -> bytes:
-        return self._current()[key]
-
-    def __setitem__(self, key: bytes, value: bytes) -> None:
-        self._current()[key] = value
-
-    def __delitem__(self, key: bytes) -> None:
-        del self._current()[key]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._current()
-
-    def __iter__(self) -> Iterator[bytes]:
-        for keys in self.partitions.values():
-            yield from keys
-
-    def __len__(self) -> int:
-        return sum(map(len, self.partitions.values()))
+    def change(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        found = self.partitions[partition]
+        for key, value in changes:
+            if value is None:
+                found.pop(key, None)
+            else:
+                found[key] = value
 
     def apply_changelog_batch(
         self,
@@ -112,10 +158,7 @@ class _MemoryStore(memory.Store[bytes, bytes]):
         for event in batch:
             message = event.message
             assert message.key is not None
-            if message.value is None:
-                self.partitions[message.partition].pop(message.key, None)
-            else:
-                self.partitions[message.partition][message.key] = message.value
+            self.change(message.partition, [(message.key, message.value)])
 
     async def on_rebalance(
         self,
@@ -130,9 +173,3 @@ class _MemoryStore(memory.Store[bytes, bytes]):
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Nothing is left of other partitions that would have to go."""
-
-    def _current(self) -> dict[bytes, bytes]:
-        event = current_event()
-        if event is None:
-            raise TypeError("a table is read and written inside its agent only")
-        return self.partitions[event.message.partition]

@@ -15,9 +15,9 @@ import json
 import os
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.types import StreamT
@@ -31,6 +31,7 @@ from streams.transport import (
     publish,
     records,
 )
+from streams.transport_producer import BatchProducer
 from streams.transport_tables import case_table
 
 TABLE = "state"
@@ -148,20 +149,20 @@ def batch_agent(app: faust.App, plan: Plan, journal: Journal, pace: Pace) -> Non
             for record in batch:
                 key = record.key or b""
                 if key not in fresh:
-                    fresh[key] = unpack(table[key]) if key in table else (0, -1)
+                    stored = table.read(batch.partition, key)
+                    fresh[key] = (0, -1) if stored is None else unpack(stored)
                 count, last = fresh[key]
                 if record.value is None:
                     fresh[key] = 0, record.offset
                 elif record.offset > last:
                     fresh[key] = count + 1, record.offset
             if plan.effects:
-                await publish(app, plan.effects, key=None, value=b"%d" % len(batch))
+                publish(app, plan.effects, key=None, value=b"%d" % len(batch))
                 await producer_barrier(app)
-            for key, (count, last) in fresh.items():
-                if count:
-                    table[key] = pack(count, last)
-                elif key in table:
-                    del table[key]
+            table.store(
+                batch.partition,
+                {key: pack(count, last) if count else None for key, (count, last) in fresh.items()},
+            )
             journal.note(batch.partition, batch[0].offset, batch[-1].offset)
             batch.done()
 
@@ -182,9 +183,30 @@ def stock_agent(app: faust.App, plan: Plan, journal: Journal, pace: Pace) -> Non
             journal.note(message.partition, message.offset, message.offset)
 
 
+class _Counted:
+    """librdkafka's producer, with a note of each record sent by an agent and not acknowledged."""
+
+    def __init__(self, client: Any, unacknowledged: dict[object, tuple[int, int]]) -> None:
+        self._client, self._unacknowledged = client, unacknowledged
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def produce(self, *args: Any, on_delivery: Callable[..., None], **kwargs: Any) -> None:
+        event, mark = faust.current_event(), object()
+        if event is not None:
+            self._unacknowledged[mark] = event.message.partition, event.message.offset
+
+        def delivered(*report: Any) -> None:
+            self._unacknowledged.pop(mark, None)
+            on_delivery(*report)
+
+        self._client.produce(*args, on_delivery=delivered, **kwargs)
+
+
 def watch_commits(app: faust.App, journal: Journal) -> None:
     """Note at each OffsetCommit how many changelog entries below it are not acknowledged."""
-    unacknowledged: dict[asyncio.Future[Any], tuple[int, int]] = {}
+    unacknowledged: dict[object, tuple[int, int]] = {}
 
     async def watch() -> None:
         producer: Any = app.producer
@@ -197,6 +219,9 @@ def watch_commits(app: faust.App, journal: Journal) -> None:
                 unacknowledged[future] = event.message.partition, event.message.offset
                 future.add_done_callback(unacknowledged.pop)
             put(future)
+
+        if isinstance(producer, BatchProducer):
+            producer._client = cast(Any, _Counted(producer._client, unacknowledged))
 
         async def counted_commit(offsets: Any) -> Any:
             ends = {tp.partition: offset for tp, offset in offsets.items()}
