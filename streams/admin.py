@@ -25,7 +25,7 @@ TABLE = "cases"
 _CHANGELOG = {
     "cleanup.policy": "compact",
     "delete.retention.ms": "604800000",
-    "max.message.bytes": "2000000",
+    "max.message.bytes": "8000000",
 }
 _PRODUCERS_CLOCK = {"message.timestamp.type": "CreateTime", "retention.ms": "-1"}
 

@@ -26,8 +26,6 @@ from streams.reference import ReferenceData
 from streams.rulebook import Library
 from streams.transport import app_options, install
 
-MAX_REJECT_BYTES = 3_000_000
-"""What the topic of rejects takes: a refused record whole, with what is said about it."""
 log = logging.getLogger(__name__)
 
 
@@ -72,7 +70,6 @@ def build(
         recovery_delay=recovery_delay,
         session_timeout=session_timeout,
     )
-    options["producer_max_request_size"] = MAX_REJECT_BYTES
     app = faust.App(**options, web_enabled=web)
     topics = Topics.named(settings.topic_prefix)
     install(app, [topics.events.name, topics.practice.name])

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from streams.timeline import HOUR, day_of
+from streams.timeline import MINUTE, day_of
 
 Place = tuple[str, str]
 """Kind and id of a case file."""
+
+SLICE = 10 * MINUTE
+"""What concerns a whole institution is kept by slices of time so long, in ms: a case file is stored
+whole whenever it changes, so that of a house with many patients a day must not grow with the day.
+"""
 
 _BY_FIELD: dict[str, tuple[tuple[str, str], ...]] = {
     "PrescriptionIssued": (("prescription", "prescription_id"),),
@@ -93,7 +98,7 @@ def places(event_type: str, body: Mapping[str, Any]) -> Iterator[Place]:
         if body["duty_kind"] == "RX_REVIEW":
             yield "shifts", f"{body['staff_id']}/{day_of(body['occurred_at'])}"
     if event_type in _ACTS:
-        yield "acts", str(body["occurred_at"] // HOUR)
+        yield "acts", str(body["occurred_at"] // SLICE)
         for staff_id in _acting(event_type, body):
             yield "acts-of", f"{staff_id}/{day_of(body['occurred_at'])}"
 

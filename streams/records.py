@@ -16,9 +16,10 @@ from streams.cases.session import REMOTE_MEDICINE, Dossier, Session, dossier_of,
 from streams.cases.shelf import Shelf
 from streams.cases.uploads import Run, Stream
 from streams.events import Evidence
+from streams.places import SLICE
 from streams.reference import ReferenceData
 from streams.rulebook import Rulebook
-from streams.timeline import HOUR, day_of, end_of_day
+from streams.timeline import day_of, end_of_day
 
 FEED_GAP_AFTER = "reorder_wait"
 
@@ -155,14 +156,14 @@ class InstitutionRecords:
         asking = self._asking
         if asking is not None and followed:
             self.watch(f"acts/#{self._rule}", start, end - 1)
-        hours = range(start // HOUR, (end - 1) // HOUR + 1) if start < end else range(0)
+        slices = range(start // SLICE, (end - 1) // SLICE + 1) if start < end else range(0)
         known = self._shelf.ids(self.institution_id, "acts")
-        if len(hours) > len(known):
-            chosen = sorted(int(hour) for hour in known if int(hour) in hours)
+        if len(slices) > len(known):
+            chosen = sorted(int(number) for number in known if int(number) in slices)
         else:
-            chosen = [hour for hour in hours if str(hour) in known]
+            chosen = [number for number in slices if str(number) in known]
         self._asking = asking if followed else None
-        found = [item for hour in chosen for item in self._read("acts", str(hour), FOREVER)]
+        found = [item for n in chosen for item in self._read("acts", str(n), FOREVER)]
         self._asking = asking
         return [item for item in found if start <= item.t < end]
 
@@ -177,11 +178,11 @@ class InstitutionRecords:
         return found
 
     def _openings(self, end: int) -> Iterator[Evidence]:
-        """Openings in scope of the hours that begin before an instant, oldest first."""
-        for hour in sorted(int(hour) for hour in self._shelf.ids(self.institution_id, "acts")):
-            if hour * HOUR >= end:
+        """Openings in scope of the slices that begin before an instant, oldest first."""
+        for number in sorted(map(int, self._shelf.ids(self.institution_id, "acts"))):
+            if number * SLICE >= end:
                 return
-            for act in self._read("acts", str(hour), end - 1):
+            for act in self._read("acts", str(number), end - 1):
                 if act.type == "SessionOpened" and act["service_kind"] != REMOTE_MEDICINE:
                     yield act
 

@@ -62,7 +62,7 @@ QUEUED_BATCHES = 4
 # The upper bound of one batch, bytes: memory is (queued batches + partitions) times this.
 MAX_BATCH_BYTES = 1 << 20
 # The largest case file that fits into its changelog, bytes; the topic must allow as much.
-MAX_STATE_BYTES = 2_000_000
+MAX_STATE_BYTES = 8_000_000
 # Changelogs keep deletions a week: a worker that comes back later must have its data wiped.
 CHANGELOG_CONFIG = {
     "cleanup.policy": "compact",

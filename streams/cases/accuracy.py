@@ -10,7 +10,7 @@ from streams.cases.base import CaseFile
 
 CHANGED, REUSED = "CHANGED_CONTENT", "SAME_NUMBER"
 """Two receipts of one event id that say different things; two events under one number."""
-SHARD = 500
+SHARD = 50
 """Numbers of a stream that share a case file."""
 
 

@@ -66,9 +66,14 @@ def abnormal_rates(_: Dossier, ctx: Context) -> Iterator[Verdict]:
         ctx.since = FOREVER  # what was told now changes nothing before the next day's judging
         ctx.wake(following)
         return
-    if any(int(day) >= first for day in ctx.records.ids("told", "rated/")):
-        ctx.wake(following)
-    days = {d: _day(d, judged_at, ctx) for d in range(first, last + 1)}
+    places: dict[int, list[str]] = {day: [] for day in range(first, last + 1)}
+    for place in ctx.records.ids("told", "rated/"):
+        day = int(place.partition("/")[0])
+        if day in places:
+            places[day].append(f"rated/{place}")
+        if day >= first:
+            ctx.wake(following)
+    days = {day: _day(day, found, judged_at, ctx) for day, found in places.items()}
     if not any(tally.sessions for tally in days.values()):
         return
     held: set[tuple[str, str]] = set()
@@ -93,20 +98,22 @@ def abnormal_rates(_: Dossier, ctx: Context) -> Iterator[Verdict]:
             )
 
 
-def _day(day: int, known_by: int, ctx: Context) -> _Tally:
-    """What was told of a day by an instant.
+def _day(day: int, places: Iterable[str], known_by: int, ctx: Context) -> _Tally:
+    """What was told of a day, in its slices, by an instant.
 
     Later versions must not matter before the next day's judging, so nothing wakes this rule for
     them; the day is watched for what is received out of order.
     """
-    place = f"rated/{day}"
-    ctx.records.watch(f"told/{place}", 0, FOREVER)
-    last: dict[str, Evidence] = {}
-    for item in ctx.records.evidence("told", place, 0):
-        source = item.id.rpartition("\x1f")[0]
-        if item.r <= known_by and (source not in last or last[source].r <= item.r):
-            last[source] = item
-    return _count(item for item in last.values() if item.body)
+    ctx.records.watch(f"told/rated/{day}/", 0, FOREVER)
+    counted: list[Evidence] = []
+    for place in places:
+        last: dict[str, Evidence] = {}
+        for item in ctx.records.evidence("told", place, 0):
+            source = item.id.rpartition("\x1f")[0]
+            if item.r <= known_by and (source not in last or last[source].r <= item.r):
+                last[source] = item
+        counted += [item for item in last.values() if item.body]
+    return _count(counted)
 
 
 def _count(told: Iterable[Evidence]) -> _Tally:

@@ -12,6 +12,7 @@ from typing import Any
 from streams.cases.session import LIVE_MODES, Dossier, Session
 from streams.checks.base import Context, Fact, Teller
 from streams.events import Evidence
+from streams.places import SLICE
 from streams.timeline import day_of
 
 
@@ -114,7 +115,8 @@ _RATINGS = ("ratings", "")
 
 def _rated(what: str, source: str, item: Evidence, doctor_id: str | None, **more: Any) -> Fact:
     body = {"what": what, "doctor_id": doctor_id, "event_id": item.id, **more}
-    return Fact(f"rated/{day_of(item.t)}", source, item.t, body, _RATINGS)
+    place = f"rated/{day_of(item.t)}/{item.t // SLICE}"
+    return Fact(place, source, item.t, body, _RATINGS)
 
 
 def rated_session(session: Session, ctx: Context) -> Iterator[Fact]:
