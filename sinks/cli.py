@@ -4,6 +4,7 @@ A sink runs until SIGTERM or ^C, then writes what it holds, commits and leaves w
 /healthz and /metrics meanwhile.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 # The group of each sink, after the prefix of the topics: sinks never share offsets with workers.
 CLICKHOUSE_GROUP = "sink-clickhouse"
 WEBHOOKS_GROUP = "sink-webhooks"
+# A batch is many objects and no cycle: the garbage collector looks at them in vain.
+COLLECT_AFTER = 50_000
 
 
 @click.group()
@@ -45,6 +48,7 @@ def clickhouse(web_port: int | None) -> None:
     from sinks.clickhouse.writer import Writer
     from sinks.log import LogOptions
 
+    gc.set_threshold(COLLECT_AFTER, 20, 20)
     settings = Settings.from_env(os.environ)
     url = _need(settings, "clickhouse_url")
     directory = Directory.load(_need(settings, "directory"))

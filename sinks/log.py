@@ -191,22 +191,15 @@ class LogReader:
 
 
 def _record(message: Message) -> Record:
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    assert topic is not None
-    assert partition is not None
-    assert offset is not None
-    return Record(
-        topic,
-        partition,
-        offset,
-        message.timestamp()[1],
-        message.key(),
-        message.value(),
-        _headers(message.headers()),
+    """The record in a message that is no error; librdkafka's types leave open what it then has."""
+    return Record._make(
+        (
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            message.headers() or [],
+        )
     )
-
-
-def _headers(given: object) -> Headers:
-    """The headers as pairs; librdkafka gives bytes or None, its types allow more."""
-    pairs = given if isinstance(given, list) else []
-    return [(name, value.encode() if isinstance(value, str) else value) for name, value in pairs]

@@ -1,30 +1,32 @@
-"""Records of the log as rows of the tables: which columns each table gets, and how they are filled.
+"""Records of the log as columns of the tables: which columns each has, and how they are filled.
 
-A row is a tuple in the order of `COLUMNS[table]`; a test compares these names with the migrations.
-Instants stay epoch milliseconds (what DateTime64(3) stores), dates days since 1970.
+A batch of records becomes columns and never rows: `Rows.by_table[table]` has a list of values for
+each name in `COLUMNS[table]`; a test compares these names with the migrations. Instants stay epoch
+milliseconds (what DateTime64(3) stores), dates days since 1970.
 """
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain, repeat
 from typing import Any
 
 import msgspec
 
-from schemas import wire
+from schemas import flat, wire
 from schemas.admission import Admission
 from schemas.catalogue import ENVELOPE
 from schemas.directory import Directory
 from schemas.errors import ContractError
-from schemas.flat import to_flat
 from schemas.topics import Topics, is_tick
 from sinks.log import Record
 
 logger = logging.getLogger(__name__)
 
-Row = tuple[Any, ...]
-Datum = Mapping[str, Any]
+Columns = list[list[Any]]
+Datum = dict[str, Any]
 
 EVENTS, ALERTS, AGGREGATES = "events", "alerts", "aggregates"
 REJECTS, INSTITUTIONS = "rejects", "institutions"
@@ -68,15 +70,28 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     INSTITUTIONS: (*_INSTITUTION, "rulebook", "received_at"),
 }
 
-_ENVELOPE = frozenset(ENVELOPE)
+_json = msgspec.json.Encoder()
+
+
+def _empty() -> dict[str, Columns]:
+    return {table: [[] for _ in names] for table, names in COLUMNS.items()}
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one batch by table, and what else was seen in it."""
+    """The rows of one batch as columns of every table, and what else was seen in it."""
 
-    by_table: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    by_table: dict[str, Columns] = field(default_factory=_empty)
     seen: Counter[str] = field(default_factory=Counter)
+
+    def add(self, table: str, columns: Iterable[Iterable[Any]]) -> None:
+        """Append rows, given as columns in the order of `COLUMNS`, all of the same length."""
+        for column, values in zip(self.by_table[table], columns, strict=True):
+            column.extend(values)
+
+    def count(self, table: str) -> int:
+        """How many rows a table gets."""
+        return len(self.by_table[table][0])
 
 
 class Decoders:
@@ -85,11 +100,11 @@ class Decoders:
     def __init__(self, topics: Topics, admission: Admission, directory: Directory) -> None:
         self._admission = admission
         self._directory = directory
-        self._by_topic: dict[str, Callable[[Record, Rows], None]] = {
-            topics.events.name: self._event,
-            topics.alerts.name: self._output,
-            topics.aggregates.name: self._output,
-            topics.rejects.name: self._output,
+        self._by_topic: dict[str, Callable[[Sequence[Record], Rows], None]] = {
+            topics.events.name: self._events,
+            topics.alerts.name: self._outputs,
+            topics.aggregates.name: self._outputs,
+            topics.rejects.name: self._outputs,
         }
 
     @property
@@ -98,99 +113,163 @@ class Decoders:
         return list(self._by_topic)
 
     def rows_of(self, records: Sequence[Record]) -> Rows:
-        """Give the rows of records, in order; whatever a record holds, it raises nothing.
+        """Give the rows of records; whatever a record holds, it raises nothing.
 
-        But a retriable error is raised when the schema registry is away: then none was taken.
+        The rows of a topic keep its order, but unreadable records come before the other rejects.
+        A retriable error is raised when the schema registry is away: then none was taken.
         """
-        rows = Rows()
+        by_topic = defaultdict(list)
         for record in records:
-            self._by_topic[record.topic](record, rows)
+            by_topic[record.topic].append(record)
+        rows = Rows()
+        for topic, its in by_topic.items():
+            self._by_topic[topic](its, rows)
         return rows
 
-    def _event(self, record: Record, rows: Rows) -> None:
-        """Take an event that the worker takes too: both ask `schemas.admission`.
+    def _events(self, records: Sequence[Record], rows: Rows) -> None:
+        """Take the events that the worker takes too: both ask `schemas.admission`.
 
         What it refuses is in the rejects topic, written by the worker, and so lands in `rejects`.
         """
-        if is_tick(record.headers, record.value):
-            rows.seen["ticks"] += 1
+        data: list[Datum] = []
+        taken: list[Record] = []
+        signatures: list[bool | None] = []
+        for record in records:
+            if is_tick(record.headers, record.value):
+                rows.seen["ticks"] += 1
+                continue
+            try:
+                datum, valid = self._admission.admit(record.key, record.value, record.headers)
+            except ContractError:
+                rows.seen["events_refused"] += 1
+                continue
+            data.append(datum)
+            taken.append(record)
+            signatures.append(valid)
+        if not data:
             return
-        try:
-            admitted = self._admission.admit(record.key, record.value, record.headers)
-        except ContractError:
-            rows.seen["events_refused"] += 1
-            return
-        datum = admitted.datum
-        rulebook = self._directory.rulebook(datum["institution_id"]) or ""
-        rows.by_table[EVENTS].append(
+        rulebooks = [self._directory.rulebook(datum["institution_id"]) or "" for datum in data]
+        received = [record.timestamp for record in taken]
+        rows.add(
+            EVENTS,
             (
-                *_values(datum, ENVELOPE),
-                rulebook,
-                record.timestamp,
-                datum.get("session_id") or "",
-                next((datum[name] for name in _STAFF if datum.get(name)), ""),
-                admitted.signature_valid,
-                _payload(datum),
-                *_place(record),
-            )
+                *_values(data, ENVELOPE),
+                rulebooks,
+                received,
+                [datum.get("session_id") or "" for datum in data],
+                map(_staff, data),
+                signatures,
+                map(_payload, data),
+                *_places(taken),
+            ),
         )
-        if datum["event_type"] == "InstitutionFiled":
-            rows.by_table[INSTITUTIONS].append(_institution(datum, rulebook, record.timestamp))
+        filed = [at for at, datum in enumerate(data) if datum["event_type"] == "InstitutionFiled"]
+        rows.add(
+            INSTITUTIONS,
+            (
+                *_values([_filing(data[at]) for at in filed], _INSTITUTION),
+                [rulebooks[at] for at in filed],
+                [received[at] for at in filed],
+            ),
+        )
 
-    def _output(self, record: Record, rows: Rows) -> None:
+    def _outputs(self, records: Sequence[Record], rows: Rows) -> None:
         """Take what the worker wrote. What cannot be read is kept in `rejects`, never dropped."""
-        try:
-            name, datum = wire.decode_output(record.value or b"")
-        except ContractError as error:
-            logger.error("an output record cannot be read", extra={"reason": error.reason})
-            rows.seen["outputs_unreadable"] += 1
-            rows.by_table[REJECTS].append(_unreadable(record, error))
-            return
-        if name == "Alert":
-            rows.by_table[ALERTS].append(_alert(datum, record))
-        elif name == "Aggregate":
-            rows.by_table[AGGREGATES].extend(_aggregate(datum))
-        elif name == "Reject":
-            rows.by_table[REJECTS].append(_values(datum, _REJECT))
+        data: defaultdict[str, list[Datum]] = defaultdict(list)
+        alerts: list[Record] = []
+        for record in records:
+            try:
+                name, datum = wire.decode_output(record.value or b"")
+            except ContractError as error:
+                logger.error("an output record cannot be read", extra={"reason": error.reason})
+                rows.seen["outputs_unreadable"] += 1
+                rows.add(REJECTS, ((value,) for value in _unreadable(record, error)))
+                continue
+            data[name].append(datum)
+            if name == "Alert":
+                alerts.append(record)
+        rows.add(ALERTS, _alerts(data["Alert"], alerts))
+        rows.add(AGGREGATES, _aggregates(data["Aggregate"]))
+        rows.add(REJECTS, _values(data["Reject"], _REJECT))
 
 
-def _values(datum: Datum, names: tuple[str, ...]) -> Row:
-    return tuple("" if name in _ABSENT and datum[name] is None else datum[name] for name in names)
+def _values(data: Sequence[Datum], names: Sequence[str]) -> Columns:
+    """A column for each name."""
+    return [
+        [datum[name] or "" for datum in data]
+        if name in _ABSENT
+        else [datum[name] for datum in data]
+        for name in names
+    ]
 
 
-def _place(record: Record) -> Row:
-    return record.topic, record.partition, record.offset
+def _places(records: Sequence[Record]) -> Columns:
+    """Topic, partition and offset."""
+    return [
+        [record.topic for record in records],
+        [record.partition for record in records],
+        [record.offset for record in records],
+    ]
 
 
-def _payload(datum: dict[str, Any]) -> str:
+def _staff(datum: Datum) -> str:
+    """Whoever of the staff the event is about first, or nobody."""
+    for name in _STAFF:
+        if found := datum.get(name):
+            return str(found)
+    return ""
+
+
+def _payload(datum: Datum) -> str:
     """The payload fields as flat JSON, which `schemas.flat.from_flat` reads again."""
-    flat = to_flat(datum, None)
-    return msgspec.json.encode(
-        {name: value for name, value in flat.items() if name not in _ENVELOPE}
-    ).decode()
-
-
-def _institution(datum: dict[str, Any], rulebook: str, received_at: int) -> Row:
-    days = {
-        name: min(datum[name], _LAST_DAY) for name in ("licence_valid_from", "licence_valid_to")
+    fields = {
+        name: write(value)
+        for name, write in _payload_fields(datum["event_type"])
+        if (value := datum[name]) is not None
     }
-    return (*_values({**datum, **days}, _INSTITUTION), rulebook, received_at)
+    return _json.encode(fields).decode()
 
 
-def _alert(datum: Datum, record: Record) -> Row:
-    history = [(step["state"], step["at"]) for step in datum["history"]]
-    opened_at = history[0][1] if history else datum["changed_at"]
-    return (*_values(datum, _ALERT), opened_at, history, *_place(record))
+@cache
+def _payload_fields(event_type: str) -> tuple[tuple[str, flat.Write], ...]:
+    """What `schemas.flat.to_flat` goes by, without the envelope: that has columns of its own."""
+    return flat._writer(event_type)[len(ENVELOPE) :]
 
 
-def _aggregate(datum: Datum) -> list[Row]:
-    head = tuple(datum[name] for name in COLUMNS[AGGREGATES][:4])
-    return [(*head, metric, value, datum["revision"]) for metric, value in datum["metrics"].items()]
+def _filing(datum: Datum) -> Datum:
+    days = ("licence_valid_from", "licence_valid_to")
+    return {**datum, **{name: min(datum[name], _LAST_DAY) for name in days}}
 
 
-def _unreadable(record: Record, error: ContractError) -> Row:
+def _alerts(data: Sequence[Datum], records: Sequence[Record]) -> Columns:
+    histories = [[(step["state"], step["at"]) for step in datum["history"]] for datum in data]
+    opened_at = [
+        history[0][1] if history else datum["changed_at"]
+        for datum, history in zip(data, histories, strict=True)
+    ]
+    return [*_values(data, _ALERT), opened_at, histories, *_places(records)]
+
+
+def _aggregates(data: Sequence[Datum]) -> list[Iterable[Any]]:
+    """One row for each metric: what stands beside the metrics is repeated."""
+    metrics = [datum["metrics"] for datum in data]
+    times = [len(one) for one in metrics]
+
+    def repeated(name: str) -> Iterable[Any]:
+        return chain.from_iterable(map(repeat, (datum[name] for datum in data), times))
+
+    return [
+        *map(repeated, COLUMNS[AGGREGATES][:4]),
+        chain.from_iterable(metrics),
+        chain.from_iterable(one.values() for one in metrics),
+        repeated("revision"),
+    ]
+
+
+def _unreadable(record: Record, error: ContractError) -> tuple[Any, ...]:
+    """The values of its row in `rejects`."""
     return (
-        *_place(record),
+        *(record.topic, record.partition, record.offset),
         record.timestamp,
         error.reason.value,
         error.field or "",

@@ -96,8 +96,8 @@ class PartitionBatch:
             return
         rows = self._decoders.rows_of(self._records)
         self._writer.insert(rows, token(self._records, rows))
-        for table, lines in rows.by_table.items():
-            self._status.add(f"rows_{table}", len(lines))
+        for table in rows.by_table:
+            self._status.add(f"rows_{table}", rows.count(table))
         for what, count in rows.seen.items():
             self._status.add(what, count)
         self._status.add("records", len(self._records))

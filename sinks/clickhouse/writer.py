@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.clickhouse.client import unavailable
-from sinks.clickhouse.rows import COLUMNS, Rows
+from sinks.clickhouse.rows import COLUMNS, Columns, Rows
 from sinks.log import Record
 
 if TYPE_CHECKING:
@@ -44,16 +44,15 @@ class Writer:
         """Write rows of several tables; some may be written when it fails: repeat all of them."""
         try:
             client = self._client = self._client or self._connect()
-            for table, lines in rows.by_table.items():
-                self._insert(client, table, list(zip(*lines, strict=True)), token)
+            for table, columns in rows.by_table.items():
+                if rows.count(table):
+                    self._insert(client, table, columns, token)
         except (ClickHouseError, OSError) as error:
             self.close()
             raise unavailable(error) from error
 
-    def _insert(
-        self, client: "Client", table: str, columns: list[tuple[Any, ...]], token: str
-    ) -> None:
-        """Write one table by column; its column types are asked for once, not with each insert."""
+    def _insert(self, client: "Client", table: str, columns: Columns, token: str) -> None:
+        """Write one table; its column types are asked for once, not with each insert."""
         context = client.create_insert_context(
             table,
             COLUMNS[table],
@@ -85,6 +84,6 @@ def token(records: Sequence[Record], rows: Rows) -> str:
     for record in records:
         digest.update(record.timestamp.to_bytes(8, "big", signed=True))
         digest.update(record.value or b"")
-    counts = ".".join(str(len(rows.by_table.get(table, ()))) for table in COLUMNS)
+    counts = ".".join(str(rows.count(table)) for table in rows.by_table)
     place = f"{first.topic}-{first.partition}-{first.offset}-{last.offset}"
     return f"{place}-{counts}-{digest.hexdigest()}"

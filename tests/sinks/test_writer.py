@@ -15,7 +15,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import OperationalError
 
-from schemas.flat import from_flat
+from schemas.catalogue import ENVELOPE
+from schemas.flat import from_flat, to_flat
 from schemas.topics import Topics
 from sinks.clickhouse.client import ClickHouseUnavailable, connect
 from sinks.clickhouse.migrations import migrate
@@ -87,8 +88,10 @@ def test_every_event_type_can_be_read_back_from_its_row(path: Path) -> None:
     supervisor = path.stem in ("StaffRegistryChecked", "SupervisionNoticeIssued")
     record = material.event(1, path.stem, key_id="supervisor-1" if supervisor else None)
     rows = material.decoders().rows_of([record])
-    (line,) = rows.by_table["events"]
-    row = dict(zip(COLUMNS["events"], line, strict=True))
+    row = {
+        name: value
+        for name, (value,) in zip(COLUMNS["events"], rows.by_table["events"], strict=True)
+    }
     envelope = {name: row[name] for name in COLUMNS["events"][:11]}
     absent = {"stream_id": None, "supersedes_event_id": None, "signer_cert": None}
     envelope |= {name: envelope[name] or None for name in absent}
@@ -98,6 +101,10 @@ def test_every_event_type_can_be_read_back_from_its_row(path: Path) -> None:
     )
     assert datum == original
     assert warnings == []
+    whole = to_flat(original)
+    assert json.loads(row["payload"]) == {
+        name: whole[name] for name in whole if name not in ENVELOPE
+    }
 
 
 def test_an_alert_lands_with_all_that_it_says(database: Client) -> None:
@@ -140,7 +147,46 @@ def test_only_admitted_events_land_and_ticks_are_no_events(database: Client) -> 
         [material.tick(0), forged, foreign, unsigned, material.event(4)]
     )
     assert rows.seen == {"ticks": 1, "events_refused": 3}
-    assert [line[0] for line in rows.by_table["events"]] == ["E-0-4"]
+    assert rows.by_table["events"][0] == ["E-0-4"]
+
+
+def test_columns_keep_the_order_of_the_records_and_one_length() -> None:
+    """Also where refused and unreadable records stand between, and topics take turns."""
+    unsigned = material.event(1)._replace(headers=[])
+    broken = material.alert_record(1, material.alert())._replace(value=b"?")
+    rows = material.decoders().rows_of(
+        [
+            material.event(0, "InstitutionFiled"),
+            material.aggregate_record(0, 0, 1, {"events": 1.0, "late": 2.0}),
+            unsigned,
+            material.reject_record(0, 7),
+            broken,
+            material.aggregate_record(1, 1, 2, {}),
+            material.event(2, institution_id=OTHER),
+            material.aggregate_record(2, 2, 3, {"events": 3.0}),
+            material.alert_record(2, material.alert("g")),
+        ]
+    )
+    for table, columns in rows.by_table.items():
+        assert {len(column) for column in columns} == {rows.count(table)}, table
+
+    def column(table: str, name: str) -> list[Any]:
+        return rows.by_table[table][COLUMNS[table].index(name)]
+
+    assert column("events", "offset") == [0, 2]
+    assert column("events", "rulebook") == ["guangxi", "chongqing"]
+    assert column("institutions", "received_at") == [NOON]
+    assert column("aggregates", "metric") == ["events", "late", "events"]
+    assert column("aggregates", "value") == [1.0, 2.0, 3.0]
+    assert column("aggregates", "revision") == [1, 1, 3]
+    assert column("alerts", "finding_id") == ["g"]
+    assert sorted(column("rejects", "topic")) == ["ih.alerts", "ih.events"]
+
+
+def test_a_table_without_rows_is_left_alone(database: Client) -> None:
+    """A batch of ticks, or an aggregate without metrics, asks ClickHouse for nothing."""
+    write(database, [material.tick(0), material.aggregate_record(0, 0, 1, {})])
+    assert not any(everything(database).values())
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
@@ -280,7 +326,7 @@ def test_a_failed_insert_is_retriable_and_tells_no_row(database: Client) -> None
 def test_unreachable_clickhouse_is_retriable() -> None:
     writer = Writer(lambda: connect("http://nobody@127.0.0.1:9/ihwatch", "secret-word"))
     rows = Rows()
-    rows.by_table["aggregates"].append(("a", "b", NOON, NOON, "m", 1.0, 1))
+    rows.add("aggregates", [["a"], ["b"], [NOON], [NOON], ["m"], [1.0], [1]])
     with pytest.raises(ClickHouseUnavailable) as caught:
         writer.insert(rows, "t")
     assert "secret-word" not in repr(caught.value)
