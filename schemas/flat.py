@@ -27,6 +27,7 @@ PLATFORM_FIELDS = frozenset({"received_at", "schema_valid", "signature_valid", "
 
 SHANGHAI = timezone(timedelta(hours=8))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SHANGHAI_EPOCH = datetime(1970, 1, 1, 8)  # noqa: DTZ001 the offset is written behind it
 _MS = timedelta(milliseconds=1)
 _EPOCH_DAY = limits.EPOCH.toordinal()
 _EXACT = 10**15
@@ -95,9 +96,18 @@ def to_flat(datum: Datum, received_at: int | None = None) -> dict[str, Any]:
     return flat
 
 
+def payload(datum: Datum) -> dict[str, Any]:
+    """What `to_flat` writes of an event beside its envelope."""
+    return {
+        name: write(value)
+        for name, write in _payload_writer(datum["event_type"])
+        if (value := datum[name]) is not None
+    }
+
+
 def rfc3339(instant: int) -> str:
     """An instant in epoch ms as RFC 3339 in Shanghai time with milliseconds."""
-    return (_EPOCH + instant * _MS).astimezone(SHANGHAI).isoformat(timespec="milliseconds")
+    return (_SHANGHAI_EPOCH + instant * _MS).isoformat(timespec="milliseconds") + "+08:00"
 
 
 def _with_defaults(obj: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +136,11 @@ def _reader(event_type: str) -> tuple[FieldReader, ...]:
 def _writer(event_type: str) -> tuple[tuple[str, Write], ...]:
     fields = expanded(catalogue.schema(event_type))["fields"]
     return tuple((field["name"], _write(field["type"])) for field in fields)
+
+
+@cache
+def _payload_writer(event_type: str) -> tuple[tuple[str, Write], ...]:
+    return _writer(event_type)[len(catalogue.ENVELOPE) :]
 
 
 def _read(kind: Any) -> Read:

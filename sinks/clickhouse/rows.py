@@ -9,7 +9,6 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import chain, repeat
 from typing import Any
 
@@ -222,18 +221,7 @@ def _staff(datum: Datum) -> str:
 
 def _payload(datum: Datum) -> str:
     """The payload fields as flat JSON, which `schemas.flat.from_flat` reads again."""
-    fields = {
-        name: write(value)
-        for name, write in _payload_fields(datum["event_type"])
-        if (value := datum[name]) is not None
-    }
-    return _json.encode(fields).decode()
-
-
-@cache
-def _payload_fields(event_type: str) -> tuple[tuple[str, flat.Write], ...]:
-    """What `schemas.flat.to_flat` goes by, without the envelope: that has columns of its own."""
-    return flat._writer(event_type)[len(ENVELOPE) :]
+    return _json.encode(flat.payload(datum)).decode()
 
 
 def _filing(datum: Datum) -> Datum:
