@@ -11,10 +11,12 @@ partition. What was found about Faust 0.15.3's stores:
   only, so keys written by the agent stay visible after their partition has gone, and come back
   with it although another worker deleted them. `_MemoryStore` replaces it: by partition, and
   empty when one is assigned.
-- Both write a changelog message by message and remember the partition of every key in a dict, which
-  grows with the table. `CaseTable.store` writes a batch, and needs to remember nothing.
+- Both write key by key, and a changelog message with each. `CaseTable.store` writes a batch.
+- Recovery takes them record by record; both stores here read their changelogs ahead of it
+  (`transport_restore`).
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -22,11 +24,13 @@ from typing import Any
 
 import faust
 from faust.stores import memory, rocksdb
-from faust.types import TP, EventT, StoreT
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, CollectionT, EventT, StoreT
 from rocksdict import WriteBatch
 from yarl import URL
 
 from streams.transport_producer import BatchProducer
+from streams.transport_restore import Apply, Records, catch_up
 
 # For each partition. The defaults (2 GiB of cache, 3 x 64 MB of buffers) suit one database, not
 # many.
@@ -85,16 +89,8 @@ class CaseTable(faust.Table[bytes, bytes]):
         if isinstance(store, _MemoryStore):
             store.change(partition, changes.items())
             return
-        batch = WriteBatch(raw_mode=True)
-        for key, value in changes.items():
-            if value is None:
-                batch.delete(key)
-            else:
-                batch.put(key, value)
         offset = self._acknowledged.pop(partition, None)
-        if offset is not None:
-            batch.put(rocksdb.Store.offset_key, b"%d" % offset)
-        self._database(partition).write(batch)
+        self._database(partition).write(_write_batch(changes.items(), offset))
 
     def _caught_up(self, partition: int, offset: int) -> None:
         """The changelog has everything up to an offset, and so has RocksDB.
@@ -116,9 +112,11 @@ class CaseTable(faust.Table[bytes, bytes]):
         return database
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[bytes, bytes]:
-        if URL(url).scheme != "memory":
-            return super()._new_store_by_url(url)
-        return _MemoryStore(url, self.app, self, table_name=self.name, loop=self.loop)
+        if URL(url).scheme == "memory":
+            return _MemoryStore(url, self.app, self, table_name=self.name, loop=self.loop)
+        return _RocksStore(
+            url, self.app, self, table_name=self.name, loop=self.loop, options=self.options
+        )
 
 
 def case_table(app: faust.App, name: str) -> CaseTable:
@@ -135,11 +133,53 @@ def case_table(app: faust.App, name: str) -> CaseTable:
     return table
 
 
+def _write_batch(changes: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> WriteBatch:
+    """Changes as one write, with how far of the changelog the database then holds."""
+    batch = WriteBatch(raw_mode=True)
+    for key, value in changes:
+        if value is None:
+            batch.delete(key)
+        else:
+            batch.put(key, value)
+    if offset is not None:
+        batch.put(rocksdb.Store.offset_key, b"%d" % offset)
+    return batch
+
+
+async def _read_ahead(
+    store: StoreT[bytes, bytes], table: CollectionT, partitions: Iterable[int], apply: Apply
+) -> None:
+    """Bring partitions up to date, before recovery asks how far they are."""
+    app, topic = table.app, table.changelog_topic.get_topic_name()
+    brokers = ",".join(driver.server_list(app.conf.broker_consumer, driver.Transport.default_port))
+    reached = {p: store.persisted_offset(TP(topic, p)) for p in partitions}
+    await asyncio.to_thread(catch_up, brokers, topic, reached, apply, lambda: app.should_stop)
+
+
+class _RocksStore(rocksdb.Store):
+    """One database for each partition, which catches up when it is assigned."""
+
+    async def assign_partitions(
+        self, table: CollectionT, tps: set[TP], generation_id: int = 0
+    ) -> None:
+        await super().assign_partitions(table, tps, generation_id)
+        topics = table.changelog_topic.topics
+        mine = [tp.partition for tp in tps if tp.topic in topics and tp.partition in self._dbs]
+        await _read_ahead(self, table, mine, self._apply)
+
+    def _apply(self, partition: int, records: Records, offset: int) -> None:
+        self._dbs[partition].write(_write_batch(records, offset))
+
+
 class _MemoryStore(memory.Store[bytes, bytes]):
-    """Keys by partition; an assigned one starts empty and is refilled by recovery."""
+    """Keys by partition; an assigned one starts empty and is refilled from its changelog."""
 
     def __post_init__(self) -> None:
         self.partitions: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+        self._reached: dict[int, int] = {}
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        return self._reached.get(tp.partition)
 
     def change(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         found = self.partitions[partition]
@@ -167,9 +207,17 @@ class _MemoryStore(memory.Store[bytes, bytes]):
         newly_assigned: set[TP],
         generation_id: int = 0,
     ) -> None:
+        topics = self.table.changelog_topic.topics
         for tp in revoked | newly_assigned:
-            if tp.topic in self.table.changelog_topic.topics:
+            if tp.topic in topics:
                 self.partitions.pop(tp.partition, None)
+                self._reached.pop(tp.partition, None)
+        mine = [tp.partition for tp in newly_assigned if tp.topic in topics]
+        await _read_ahead(self, self.table, mine, self._apply)
+
+    def _apply(self, partition: int, records: Records, offset: int) -> None:
+        self.change(partition, records)
+        self._reached[partition] = offset
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Nothing is left of other partitions that would have to go."""

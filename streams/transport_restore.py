@@ -1,0 +1,107 @@
+"""Changelogs read ahead of Faust's recovery, thousands of records at a time.
+
+Faust 0.15.3 passes every changelog record through a queue, an event and a scheduler: a million case
+files take minutes. Here librdkafka's batches go into the store as they come. Faust then finds that
+nothing is left; whatever is (a broker that stalls, records that came meanwhile) it reads itself.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+logger = logging.getLogger(__name__)
+
+Records = list[tuple[bytes, bytes | None]]
+Apply = Callable[[int, Records, int], None]
+"""Takes partition, keys and values in order, and the offset they reach."""
+
+RECORDS = 10_000  # at most in one batch
+STALLED = 30.0  # seconds without a record after which the rest is left to Faust
+
+
+def catch_up(
+    brokers: str,
+    topic: str,
+    reached: Mapping[int, int | None],
+    apply: Apply,
+    stopped: Callable[[], bool],
+) -> None:
+    """Apply everything in a changelog after the offsets ``reached``, by partition, to its end now.
+
+    Blocks; to be run in a thread. Ends early, and says so in the log, when the brokers fail or
+    ``stopped`` says yes: what was applied stays applied.
+    """
+    starts = [
+        TopicPartition(topic, partition, OFFSET_BEGINNING if offset is None else offset + 1)
+        for partition, offset in reached.items()
+    ]
+    if not starts:
+        return
+    begun = progress = time.monotonic()
+    left, count = set(reached), 0
+    consumer = Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": "not-a-member-of-any",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",  # a log that does not fit its store is Faust's to refuse
+            "enable.partition.eof": True,
+            "fetch.message.max.bytes": 8 << 20,
+            "queued.max.messages.kbytes": 64 << 10,
+        },
+        logger=logger,
+    )
+    try:
+        consumer.assign(starts)
+        while left and not stopped():
+            found = consumer.consume(RECORDS, timeout=0.5)
+            if found:
+                progress = time.monotonic()
+            elif time.monotonic() - progress > STALLED:
+                break
+            batches: defaultdict[int, Records] = defaultdict(list)
+            ends: dict[int, int] = {}
+            for message in found:
+                error = message.error()
+                if error is None:
+                    partition, offset = _place(message)
+                    batches[partition].append((message.key() or b"", message.value()))
+                    ends[partition] = offset
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    partition, offset = _place(message)
+                    ends[partition] = offset - 1  # the last ones may be compacted away
+                    left.discard(partition)
+                else:  # librdkafka goes on trying where that can help
+                    logger.warning("changelog not read", extra={"reason": error.str()})
+                    if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                        left.discard(_place(message)[0])
+            for partition, end in ends.items():
+                apply(partition, batches[partition], end)
+                count += len(batches[partition])
+    except KafkaException as error:
+        logger.warning("changelog not read", extra={"reason": error.args[0].str()})
+    finally:
+        consumer.close()
+    seconds = round(time.monotonic() - begun, 3)
+    logger.info(
+        "changelog read ahead",
+        extra={"records": count, "seconds": seconds, "unfinished": len(left)},
+    )
+
+
+def _place(message: Message) -> tuple[int, int]:
+    """Partition and offset, which whatever comes from a partition has."""
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return partition, offset
