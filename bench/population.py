@@ -1,0 +1,259 @@
+"""Many hospitals with many open sessions, made of a few that the core has really supervised.
+
+A million sessions through the core would take hours. So one hospital of each jurisdiction lives a
+simulated day until three in the afternoon, and the core makes its case files. Each of its sessions
+stays as it was just before it ended: checks, consent, prescriptions and reviews are there, and what
+comes with the end is not. These case files are then multiplied: the simulator begins every id that
+a hospital gives with the hospital's own, so another id of the same length, put in its place in keys
+and contents, gives the case files of another hospital, byte for byte as the core would write them.
+
+What is fed to them afterwards, the hour from three to four, is multiplied in the same way: sessions
+that begin in it are dealt out to the hospitals, while shifts and filings come from every hospital.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas.directory import Directory, Institution, Key
+from streams.events import Event
+from streams.rulebook import RULEBOOKS, Library
+from streams.simulator import SimulationConfig, Simulation, simulate
+from streams.simulator.simulation import Upload
+from streams.supervisor import Supervisor, Tick
+from streams.timeline import HOUR
+
+CUT = 15 * HOUR
+"""After midnight, in ms: sessions that began by then are open, later ones are fed."""
+RATE = 1_200.0
+"""Sessions a day of each hospital that lives; more than half of them begin before the cut."""
+_AT_ONCE = 2_000
+_ABOUT = ("prescription_id", "supply_id", "fee_id", "refund_id", "patient_token")
+"""What uploads name that belong to a session and do not name it."""
+
+
+class Datum(NamedTuple):
+    """One upload: when it is received, and what it says."""
+
+    received_at: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Seed:
+    """One hospital that has lived: its stored case files, and what it uploads afterwards.
+
+    ``sessions`` are the sessions of the hour, each with all its uploads, ``routine`` is the rest.
+    ``sequences`` is the last number that each stream has used.
+    """
+
+    institution_id: str
+    rulebook: str
+    stored: Mapping[str, bytes]
+    sessions: Sequence[Sequence[Datum]]
+    routine: Sequence[Datum]
+    sequences: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Population:
+    """``each`` hospitals in every jurisdiction, all with the open sessions that the seeds have."""
+
+    seeds: Sequence[Seed]
+    each: int
+    begins: int
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Rulebooks by institution."""
+        numbers = range(self.each)
+        return {clone(seed.institution_id, n): seed.rulebook for seed in self.seeds for n in numbers}
+
+    @property
+    def directory(self) -> Directory:
+        """The institutions as the worker must know them; their keys are worth nothing."""
+        return Directory(
+            Institution(name, name, rulebook, (Key(f"{name}-1", name, name.encode() * 2),))
+            for name, rulebook in self.names.items()
+        )
+
+    def stored(self) -> Iterator[tuple[bytes, bytes]]:
+        """All case files, hospital by hospital."""
+        for seed in self.seeds:
+            old = seed.institution_id.encode()
+            stored = [(key.encode(), value) for key, value in seed.stored.items()]
+            for number in range(self.each):
+                new = clone(seed.institution_id, number).encode()
+                for key, value in stored:
+                    yield key.replace(old, new), value.replace(old, new)
+
+    def feed(self, sessions: int) -> list[Event]:
+        """So many sessions of each jurisdiction dealt out to its hospitals, and their routine."""
+        found: list[tuple[int, str, dict[str, Any]]] = []
+        for seed in self.seeds:
+            for number in range(self.each):
+                mine = [
+                    seed.sessions[(round_ + number) % len(seed.sessions)]
+                    for round_ in range(_rounds(sessions, self.each, number))
+                ]
+                uploads = sorted(chain(seed.routine, *mine), key=lambda datum: datum.received_at)
+                used = dict(seed.sequences)
+                new = clone(seed.institution_id, number)
+                for received_at, body in uploads:
+                    again = renamed(body, seed.institution_id, new)
+                    stream = again["stream_id"]
+                    if again["stream_seq"] is not None:
+                        used[stream] = again["stream_seq"] = used.get(stream, 0) + 1
+                    found.append((received_at, again["event_id"], again))
+        found.sort(key=lambda one: one[:2])
+        return [Event(body, at, 0, FED + n) for n, (at, _, body) in enumerate(found)]
+
+
+FED = 1_000_000
+"""The first offset of what is fed: after all that the stored case files rest on."""
+
+
+def clone(institution_id: str, number: int) -> str:
+    """The id of a hospital of the same jurisdiction and the same length."""
+    return institution_id[:5] + f"{number + 1:0{len(institution_id) - 5}d}"
+
+
+def renamed(body: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    """An event as another hospital would send it."""
+    encoded = msgspec.msgpack.encode(body).replace(old.encode(), new.encode())
+    found: dict[str, Any] = msgspec.msgpack.decode(encoded)
+    return found
+
+
+def populations(sizes: Mapping[str, tuple[int, int]]) -> dict[str, Population]:
+    """Populations by name, of hospitals in each jurisdiction and open sessions of each hospital.
+
+    All come from the same simulated day, and all are fed the same hour of it.
+    """
+    simulation = simulate(
+        SimulationConfig(
+            seed=11, institutions=dict.fromkeys(RULEBOOKS, 1), rate=RATE, violations=0.01, late=0.02
+        )
+    )
+    cut = simulation.config.start + CUT
+    uploads = _until(simulation, cut + 2 * HOUR)
+    rulebooks = {name: one.rulebook for name, one in simulation.directory.institutions.items()}
+    made: dict[int, list[Seed]] = {}
+    for _, open_sessions in sizes.values():
+        if open_sessions not in made:
+            made[open_sessions] = _seeds(uploads, rulebooks, cut, open_sessions)
+    return {name: Population(made[count], each, cut) for name, (each, count) in sizes.items()}
+
+
+def _until(simulation: Simulation, end: int) -> list[Upload]:
+    found = []
+    for upload in simulation.uploads:
+        if upload.received_at >= end:
+            break
+        found.append(upload)
+    return found
+
+
+def _seeds(
+    uploads: Sequence[Upload], rulebooks: Mapping[str, str], cut: int, open_sessions: int
+) -> list[Seed]:
+    owners = _owners(uploads)
+    begun = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionOpened").items()}
+    ends = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionClosed").items()}
+    opened: defaultdict[str, list[str]] = defaultdict(list)
+    later: defaultdict[str, dict[str, list[Datum]]] = defaultdict(dict)
+    for session, upload in _of_type(uploads, "SessionOpened").items():
+        if begun[session] < cut and upload.received_at < cut and session in ends:
+            opened[upload.institution_id].append(session)
+        elif cut <= begun[session] < cut + HOUR:
+            later[upload.institution_id][session] = []
+    chosen = {s for sessions in opened.values() for s in _evenly(sessions, open_sessions)}
+    before: list[Datum] = []
+    routine: defaultdict[str, list[Datum]] = defaultdict(list)
+    used: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for upload, session in zip(uploads, owners, strict=True):
+        name, datum = upload.institution_id, Datum(upload.received_at, dict(upload.datum))
+        body = datum.body
+        if session in later[name]:
+            later[name][session].append(datum)
+        elif session is None and _is_routine(body) and datum.received_at < cut + HOUR:
+            (before if datum.received_at < cut else routine[name]).append(datum)
+        elif session in chosen and datum.received_at < cut and body["occurred_at"] < ends[session]:
+            before.append(datum)
+    for _, body in before:
+        if body["stream_seq"] is not None:
+            used[body["institution_id"]][body["stream_id"]] += 1
+            body["stream_seq"] = used[body["institution_id"]][body["stream_id"]]
+    stored = _supervised(before, rulebooks, cut)
+    return [
+        Seed(
+            name,
+            rulebook,
+            {key: data for key, data in stored.items() if key.startswith(name)},
+            list(later[name].values()),
+            routine[name],
+            used[name],
+        )
+        for name, rulebook in rulebooks.items()
+    ]
+
+
+def _of_type(uploads: Sequence[Upload], event_type: str) -> dict[str, Upload]:
+    """The first upload of a type for each session."""
+    found: dict[str, Upload] = {}
+    for upload in uploads:
+        if upload.datum["event_type"] == event_type:
+            found.setdefault(upload.datum["session_id"], upload)
+    return found
+
+
+def _owners(uploads: Sequence[Upload]) -> list[str | None]:
+    """The session that each upload is about, by whatever it names; None for a hospital's own."""
+    of: dict[str, str] = {}
+    for upload in uploads:
+        body = upload.datum
+        session = body.get("session_id")
+        if session is not None:
+            for field in _ABOUT:
+                if body.get(field) is not None:
+                    of.setdefault(body[field], session)
+    return [
+        u.datum.get("session_id")
+        or next((of[u.datum[f]] for f in _ABOUT if u.datum.get(f) in of), None)
+        for u in uploads
+    ]
+
+
+def _is_routine(body: Mapping[str, Any]) -> bool:
+    return not any(body.get(field) for field in _ABOUT)
+
+
+def _supervised(
+    uploads: Sequence[Datum], rulebooks: Mapping[str, str], end: int
+) -> dict[str, bytes]:
+    """What the core stores of it, with the clock at ``end``."""
+    table: dict[str, bytes] = {}
+    supervisor = Supervisor(Library.load(()), dict(rulebooks), load=table.get, alone=False)
+    records: list[Event | Tick] = [Event(u.body, u.received_at, 0, n) for n, u in enumerate(uploads)]
+    records.append(Tick(end, len(records)))
+    for start in range(0, len(records), _AT_ONCE):
+        table |= supervisor.apply(records[start : start + _AT_ONCE]).saves
+    return table
+
+
+def _evenly(names: Sequence[str], wanted: int) -> list[str]:
+    """So many of them, spread over the whole list; ValueError where there are fewer."""
+    if wanted > len(names):
+        raise ValueError(f"{wanted} sessions wanted of {len(names)}")
+    return [names[position * len(names) // wanted] for position in range(wanted)]
+
+
+def _rounds(sessions: int, each: int, number: int) -> int:
+    """How many of the sessions a hospital gets when they are dealt out."""
+    return sessions // each + (number < sessions % each)
