@@ -24,7 +24,7 @@ import msgspec
 from schemas.directory import Directory, Institution, Key
 from streams.events import Event
 from streams.rulebook import RULEBOOKS, Library
-from streams.simulator import SimulationConfig, Simulation, simulate
+from streams.simulator import Simulation, SimulationConfig, simulate
 from streams.simulator.simulation import Upload
 from streams.supervisor import Supervisor, Tick
 from streams.timeline import HOUR
@@ -73,7 +73,9 @@ class Population:
     def names(self) -> dict[str, str]:
         """Rulebooks by institution."""
         numbers = range(self.each)
-        return {clone(seed.institution_id, n): seed.rulebook for seed in self.seeds for n in numbers}
+        return {
+            clone(seed.institution_id, n): seed.rulebook for seed in self.seeds for n in numbers
+        }
 
     @property
     def directory(self) -> Directory:
@@ -163,7 +165,6 @@ def _until(simulation: Simulation, end: int) -> list[Upload]:
 def _seeds(
     uploads: Sequence[Upload], rulebooks: Mapping[str, str], cut: int, open_sessions: int
 ) -> list[Seed]:
-    owners = _owners(uploads)
     begun = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionOpened").items()}
     ends = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionClosed").items()}
     opened: defaultdict[str, list[str]] = defaultdict(list)
@@ -177,14 +178,15 @@ def _seeds(
     before: list[Datum] = []
     routine: defaultdict[str, list[Datum]] = defaultdict(list)
     used: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for upload, session in zip(uploads, owners, strict=True):
+    for upload, owner in zip(uploads, _owners(uploads), strict=True):
         name, datum = upload.institution_id, Datum(upload.received_at, dict(upload.datum))
         body = datum.body
-        if session in later[name]:
-            later[name][session].append(datum)
-        elif session is None and _is_routine(body) and datum.received_at < cut + HOUR:
-            (before if datum.received_at < cut else routine[name]).append(datum)
-        elif session in chosen and datum.received_at < cut and body["occurred_at"] < ends[session]:
+        if owner is None:
+            if _is_routine(body) and datum.received_at < cut + HOUR:
+                (before if datum.received_at < cut else routine[name]).append(datum)
+        elif owner in later[name]:
+            later[name][owner].append(datum)
+        elif owner in chosen and datum.received_at < cut and body["occurred_at"] < ends[owner]:
             before.append(datum)
     for _, body in before:
         if body["stream_seq"] is not None:
@@ -240,8 +242,8 @@ def _supervised(
     """What the core stores of it, with the clock at ``end``."""
     table: dict[str, bytes] = {}
     supervisor = Supervisor(Library.load(()), dict(rulebooks), load=table.get, alone=False)
-    records: list[Event | Tick] = [Event(u.body, u.received_at, 0, n) for n, u in enumerate(uploads)]
-    records.append(Tick(end, len(records)))
+    records: list[Event | Tick] = [Tick(end, len(uploads))]
+    records[:0] = [Event(body, at, 0, offset) for offset, (at, body) in enumerate(uploads)]
     for start in range(0, len(records), _AT_ONCE):
         table |= supervisor.apply(records[start : start + _AT_ONCE]).saves
     return table

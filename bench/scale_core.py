@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from faust.stores.rocksdb import RocksDBOptions
-from rocksdict import Rdict, WriteBatch
+from rocksdict import WriteBatch
 
 from streams.events import Event
 from streams.rulebook import Library
@@ -45,9 +45,11 @@ class Input:
 
 
 @contextmanager
-def database(folder: Path) -> Iterator[Rdict]:
-    """RocksDB as the worker opens it for a partition."""
-    options = {name: value for name, value in ROCKSDB_OPTIONS.items() if name != "driver"}
+def database(folder: Path) -> Iterator[Any]:
+    """RocksDB as the worker opens it for a partition; bytes to bytes."""
+    options: dict[str, Any] = {
+        name: value for name, value in ROCKSDB_OPTIONS.items() if name != "driver"
+    }
     opened = RocksDBOptions(use_rocksdict=True, **options).open(folder)
     try:
         yield opened
