@@ -133,14 +133,14 @@ def renamed(body: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     return found
 
 
-def populations(sizes: Mapping[str, tuple[int, int]]) -> dict[str, Population]:
+def populations(sizes: Mapping[str, tuple[int, int]], rate: float = RATE) -> dict[str, Population]:
     """Populations by name, of hospitals in each jurisdiction and open sessions of each hospital.
 
     All come from the same simulated day, and all are fed the same hour of it.
     """
     simulation = simulate(
         SimulationConfig(
-            seed=11, institutions=dict.fromkeys(RULEBOOKS, 1), rate=RATE, violations=0.01, late=0.02
+            seed=11, institutions=dict.fromkeys(RULEBOOKS, 1), rate=rate, violations=0.01, late=0.02
         )
     )
     cut = simulation.config.start + CUT
@@ -174,6 +174,8 @@ def _seeds(
             opened[upload.institution_id].append(session)
         elif cut <= begun[session] < cut + HOUR:
             later[upload.institution_id][session] = []
+    if later.keys() != rulebooks.keys():
+        raise ValueError("a hospital without a session after the cut: nothing to feed")
     chosen = {s for sessions in opened.values() for s in _evenly(sessions, open_sessions)}
     before: list[Datum] = []
     routine: defaultdict[str, list[Datum]] = defaultdict(list)
