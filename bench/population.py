@@ -3,9 +3,13 @@
 A million sessions through the core would take hours. So one hospital of each jurisdiction lives a
 simulated day until three in the afternoon, and the core makes its case files. Each of its sessions
 stays as it was just before it ended: checks, consent, prescriptions and reviews are there, and what
-comes with the end is not. These case files are then multiplied: the simulator begins every id that
-a hospital gives with the hospital's own, so another id of the same length, put in its place in keys
-and contents, gives the case files of another hospital, byte for byte as the core would write them.
+comes with the end is not. Sessions for which a deadline falls into the next hours are left out, so
+that populations of any size ask for the same work while they are fed.
+
+These case files are then multiplied: the simulator begins every id that a hospital gives with the
+hospital's own, so another id of the same length, put in its place in keys and contents, gives the
+case files of another hospital, byte for byte as the core would write them (but for hashes of what
+was uploaded, which nobody compares again).
 
 What is fed to them afterwards, the hour from three to four, is multiplied in the same way: sessions
 that begin in it are dealt out to the hospitals, while shifts and filings come from every hospital.
@@ -15,6 +19,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -22,6 +27,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from schemas.directory import Directory, Institution, Key
+from streams.cases.base import glance
+from streams.cases.shelf import name_of
 from streams.events import Event
 from streams.rulebook import RULEBOOKS, Library
 from streams.simulator import Simulation, SimulationConfig, simulate
@@ -33,6 +40,7 @@ CUT = 15 * HOUR
 """After midnight, in ms: sessions that began by then are open, later ones are fed."""
 RATE = 1_200.0
 """Sessions a day of each hospital that lives; more than half of them begin before the cut."""
+_CALM = 3 * HOUR
 _AT_ONCE = 2_000
 _ABOUT = ("prescription_id", "supply_id", "fee_id", "refund_id", "patient_token")
 """What uploads name that belong to a session and do not name it."""
@@ -146,10 +154,11 @@ def populations(sizes: Mapping[str, tuple[int, int]], rate: float = RATE) -> dic
     cut = simulation.config.start + CUT
     uploads = _until(simulation, cut + 2 * HOUR)
     rulebooks = {name: one.rulebook for name, one in simulation.directory.institutions.items()}
+    day = _Day(uploads, rulebooks, cut)
     made: dict[int, list[Seed]] = {}
     for _, open_sessions in sizes.values():
         if open_sessions not in made:
-            made[open_sessions] = _seeds(uploads, rulebooks, cut, open_sessions)
+            made[open_sessions] = day.seeds(open_sessions)
     return {name: Population(made[count], each, cut) for name, (each, count) in sizes.items()}
 
 
@@ -162,50 +171,91 @@ def _until(simulation: Simulation, end: int) -> list[Upload]:
     return found
 
 
-def _seeds(
-    uploads: Sequence[Upload], rulebooks: Mapping[str, str], cut: int, open_sessions: int
-) -> list[Seed]:
-    begun = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionOpened").items()}
-    ends = {s: u.datum["occurred_at"] for s, u in _of_type(uploads, "SessionClosed").items()}
-    opened: defaultdict[str, list[str]] = defaultdict(list)
-    later: defaultdict[str, dict[str, list[Datum]]] = defaultdict(dict)
-    for session, upload in _of_type(uploads, "SessionOpened").items():
-        if begun[session] < cut and upload.received_at < cut and session in ends:
-            opened[upload.institution_id].append(session)
-        elif cut <= begun[session] < cut + HOUR:
-            later[upload.institution_id][session] = []
-    if later.keys() != rulebooks.keys():
-        raise ValueError("a hospital without a session after the cut: nothing to feed")
-    chosen = {s for sessions in opened.values() for s in _evenly(sessions, open_sessions)}
-    before: list[Datum] = []
-    routine: defaultdict[str, list[Datum]] = defaultdict(list)
-    used: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for upload, owner in zip(uploads, _owners(uploads), strict=True):
-        name, datum = upload.institution_id, Datum(upload.received_at, dict(upload.datum))
-        body = datum.body
-        if owner is None:
-            if _is_routine(body) and datum.received_at < cut + HOUR:
-                (before if datum.received_at < cut else routine[name]).append(datum)
-        elif owner in later[name]:
-            later[name][owner].append(datum)
-        elif owner in chosen and datum.received_at < cut and body["occurred_at"] < ends[owner]:
-            before.append(datum)
-    for _, body in before:
-        if body["stream_seq"] is not None:
-            used[body["institution_id"]][body["stream_id"]] += 1
-            body["stream_seq"] = used[body["institution_id"]][body["stream_id"]]
-    stored = _supervised(before, rulebooks, cut)
-    return [
-        Seed(
-            name,
-            rulebook,
-            {key: data for key, data in stored.items() if key.startswith(name)},
-            list(later[name].values()),
-            routine[name],
-            used[name],
-        )
-        for name, rulebook in rulebooks.items()
-    ]
+class _Day:
+    """What the hospitals that live have uploaded, and which of their sessions can be kept open."""
+
+    def __init__(self, uploads: Sequence[Upload], rulebooks: Mapping[str, str], cut: int) -> None:
+        self._rulebooks, self._cut = rulebooks, cut
+        self._uploads = list(zip(uploads, _owners(uploads), strict=True))
+        closed = _of_type(uploads, "SessionClosed")
+        self._ends = {session: upload.datum["occurred_at"] for session, upload in closed.items()}
+        self._opened: defaultdict[str, list[str]] = defaultdict(list)
+        self._later: dict[str, list[str]] = {name: [] for name in rulebooks}
+        for session, upload in _of_type(uploads, "SessionOpened").items():
+            begins = upload.datum["occurred_at"]
+            if begins < cut and upload.received_at < cut and session in self._ends:
+                self._opened[upload.institution_id].append(session)
+            elif cut <= begins < cut + HOUR:
+                self._later[upload.institution_id].append(session)
+        if not all(self._later.values()):
+            raise ValueError("a hospital without a session after the cut: nothing to feed")
+        self._leave_out_what_falls_due()
+
+    def seeds(self, open_sessions: int) -> list[Seed]:
+        """All hospitals, each with so many open sessions."""
+        chosen = [s for every in self._opened.values() for s in _evenly(every, open_sessions)]
+        before, used = self._before({*chosen})
+        stored = _supervised(before, self._rulebooks, self._cut)
+        return [
+            Seed(
+                name,
+                rulebook,
+                {key: data for key, data in stored.items() if key.startswith(name)},
+                self._sessions(name),
+                self._routine(name),
+                used[name],
+            )
+            for name, rulebook in self._rulebooks.items()
+        ]
+
+    def _leave_out_what_falls_due(self) -> None:
+        every = {session for sessions in self._opened.values() for session in sessions}
+        before, _ = self._before(every)
+        stored = _supervised(before, self._rulebooks, self._cut)
+        due = {
+            name_of(key)[2]
+            for key, data in stored.items()
+            if name_of(key)[1] == "session" and glance(data).next_due < self._cut + _CALM
+        }
+        for name, sessions in self._opened.items():
+            self._opened[name] = [session for session in sessions if session not in due]
+
+    def _before(self, chosen: AbstractSet[str]) -> tuple[list[Datum], dict[str, Counter[str]]]:
+        """What was received before the cut, numbered without a gap, and the last numbers."""
+        found: list[Datum] = []
+        used: dict[str, Counter[str]] = {name: Counter() for name in self._rulebooks}
+        for upload, owner in self._uploads:
+            if upload.received_at >= self._cut:
+                continue
+            body = dict(upload.datum)
+            if owner is None:
+                kept = _is_routine(body)
+            else:
+                kept = owner in chosen and body["occurred_at"] < self._ends[owner]
+            if kept:
+                if body["stream_seq"] is not None:
+                    numbers = used[upload.institution_id]
+                    numbers[body["stream_id"]] += 1
+                    body["stream_seq"] = numbers[body["stream_id"]]
+                found.append(Datum(upload.received_at, body))
+        return found, used
+
+    def _routine(self, name: str) -> list[Datum]:
+        return [
+            Datum(upload.received_at, dict(upload.datum))
+            for upload, owner in self._uploads
+            if owner is None
+            and upload.institution_id == name
+            and _is_routine(upload.datum)
+            and self._cut <= upload.received_at < self._cut + HOUR
+        ]
+
+    def _sessions(self, name: str) -> list[list[Datum]]:
+        found: dict[str | None, list[Datum]] = {session: [] for session in self._later[name]}
+        for upload, owner in self._uploads:
+            if owner in found:
+                found[owner].append(Datum(upload.received_at, dict(upload.datum)))
+        return list(found.values())
 
 
 def _of_type(uploads: Sequence[Upload], event_type: str) -> dict[str, Upload]:

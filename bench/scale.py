@@ -47,8 +47,8 @@ Sizes = Mapping[str, tuple[int, int]]
 SESSIONS: Sizes = {"10 k": (500, 4), "100 k": (500, 40), "1 M": (500, 400)}
 INSTITUTIONS: Sizes = {"100": (20, 200), "1,000": (200, 20), "10,000": (2_000, 2)}
 RULES: Sizes = {"1,000": (200, 20)}
-FED = 500
-"""Sessions fed to the hospitals of each jurisdiction: some 25,000 events."""
+FED = 200
+"""Sessions fed to the hospitals of each jurisdiction: some 11,000 events, and their routine."""
 STARS = ("IDV-01", "IDV-02", "PHA-01", "UPL-01", "UPL-06")
 """The rules that must exist, whatever else does."""
 RECOVERED = 1_000_000
@@ -109,7 +109,7 @@ class Part:
 
     @property
     def _fed(self) -> int:
-        return FED // 5 if self.quick else FED
+        return FED // 2 if self.quick else FED
 
     def _prepare(
         self, folder: Path, population: Population, size: tuple[int, int]
