@@ -12,7 +12,8 @@ case files of another hospital, byte for byte as the core would write them (but 
 was uploaded, which nobody compares again).
 
 What is fed to them afterwards, the hour from three to four, is multiplied in the same way: sessions
-that begin in it are dealt out to the hospitals, while shifts and filings come from every hospital.
+that begin in it are dealt out to the hospitals, so that all populations have the same number; the
+routine, which is shifts and log-ins, comes from every hospital or from none.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ class Population:
                 for key, value in stored:
                     yield key.replace(old, new), value.replace(old, new)
 
-    def feed(self, sessions: int) -> list[Event]:
+    def feed(self, sessions: int, routine: bool = True) -> list[Event]:
         """So many sessions of each jurisdiction dealt out to its hospitals, and their routine."""
         found: list[tuple[int, str, dict[str, Any]]] = []
         for seed in self.seeds:
@@ -112,7 +113,9 @@ class Population:
                     seed.sessions[(round_ + number) % len(seed.sessions)]
                     for round_ in range(_rounds(sessions, self.each, number))
                 ]
-                uploads = sorted(chain(seed.routine, *mine), key=lambda datum: datum.received_at)
+                uploads = sorted(
+                    chain(seed.routine if routine else (), *mine), key=lambda one: one.received_at
+                )
                 used = dict(seed.sequences)
                 new = clone(seed.institution_id, number)
                 for received_at, body in uploads:

@@ -26,7 +26,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -55,6 +55,13 @@ RECOVERED = 1_000_000
 KIB = 1024.0
 
 
+class Variant(NamedTuple):
+    """What is different from run to run: overrides of parameters, and what is fed."""
+
+    overrides: tuple[str, ...] = ()
+    routine: bool = True
+
+
 class Part:
     """One thing to measure: how, at which size, and what to say of it."""
 
@@ -71,23 +78,28 @@ class Part:
 
     def sessions(self) -> dict[str, Any]:
         """What grows with open sessions: memory, and events a CPU second."""
-        return self._core(self.sized(SESSIONS), {"": ()})
+        return self._core(self.sized(SESSIONS), {"": Variant()})
 
     def institutions(self) -> dict[str, Any]:
-        """The same open sessions and the same load in more and more hospitals."""
-        return self._core(self.sized(INSTITUTIONS), {"": ()})
+        """The same open sessions and the same load in more and more hospitals.
+
+        First exactly the same load: sessions, and no hospital reports or is asked who is on duty.
+        Then with the routine of every hospital, which grows with their number.
+        """
+        alone = Variant(retired({"PHA-01"}), routine=False)
+        return self._core(self.sized(INSTITUTIONS), {"": alone, ", routine too": Variant()})
 
     def rules(self) -> dict[str, Any]:
         """One population under all rules, five and none."""
         every = sorted(Library.load(()).books[NATIONAL].rules)
         variants = {
-            f"all {len(every)}": (),
-            f"the {len(STARS)} that must exist": retired(set(every) - {*STARS}),
-            "none": retired(every),
+            f", all {len(every)} rules": Variant(),
+            f", the {len(STARS)} that must exist": Variant(retired(set(every) - {*STARS})),
+            ", no rule": Variant(retired(every)),
         }
         return self._core(self.sized(RULES), variants)
 
-    def _core(self, sizes: Sizes, variants: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    def _core(self, sizes: Sizes, variants: Mapping[str, Variant]) -> dict[str, Any]:
         """Run the core over each population under each variant of the rulebooks, alternating."""
         measured = []
         with tempfile.TemporaryDirectory(prefix="ihwatch-scale-") as name:
@@ -96,15 +108,16 @@ class Part:
             described = {}
             for size, population in made.items():
                 described[size] = self._prepare(folder / size, population, sizes[size])
-                for variant, overrides in variants.items():
-                    given = Input(population.names, overrides, population.feed(self._fed))
+                for variant, (overrides, routine) in variants.items():
+                    events = population.feed(self._fed, routine)
+                    given = Input(population.names, overrides, events)
                     (folder / f"{size}{variant}.input").write_bytes(pickle.dumps(given))
             for _ in range(self.runs):
                 for size in sizes:
                     for variant in variants:
                         run = child(folder / size, folder / f"{size}{variant}.input")
                         measured.append({"size": size, "variant": variant, **run})
-                        click.echo(said(run, described[size], variant or size))
+                        click.echo(said(run, described[size], size + variant))
         return {"populations": described, "measured": measured}
 
     @property
@@ -199,7 +212,7 @@ def rate(run: Mapping[str, Any]) -> float:
 def said(run: Mapping[str, Any], population: Mapping[str, int], name: str) -> str:
     """One run in a line."""
     return (
-        f"{name:>22}: {population['sessions']:,} open sessions of {population['institutions']:,}"
+        f"{name:>30}: {population['sessions']:,} open sessions of {population['institutions']:,}"
         f" institutions, {population['files']:,} case files, restored in"
         f" {run['restore']['thread']:.1f} s of CPU, {of_session(run, population) / KIB:.2f} KiB of"
         f" memory a session; {run['fed']['events']:,} events, {rate(run):,.0f} a CPU second"
@@ -224,10 +237,12 @@ def summary(part: str, found: Mapping[str, Any]) -> list[str]:
         name: Spread.of([rate(r) for r in runs if (r["size"], r["variant"]) == name])
         for name in names
     }
-    first = rates_by[names[0]].median
+    firsts = {variant: rates_by[names[0][0], variant].median for _, variant in names}
+    if part == "rules":
+        firsts = dict.fromkeys(firsts, firsts[names[0][1]])
     lines = [
-        f"{variant or size:>22}: {rates_by[size, variant]} events a CPU second,"
-        f" {rates_by[size, variant].median / first - 1:+.1%}"
+        f"{size + variant:>30}: {rates_by[size, variant]} events a CPU second,"
+        f" {rates_by[size, variant].median / firsts[variant] - 1:+.1%}"
         for size, variant in names
     ]
     if part == "sessions":
