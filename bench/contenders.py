@@ -140,14 +140,17 @@ def publish(deployment: Deployment, records: Iterable[Encoded]) -> None:
 
 @contextmanager
 def started(
-    words: list[str], deployment: Deployment, core: int | None
+    words: list[str], deployment: Deployment, core: int | None, name: str = ""
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with the deployment's settings, ended with the block."""
+    """A process with the deployment's settings, ended with the block.
+
+    Two at a time need names: each has a disk and an output of its own.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IHWATCH_")}
     environ = {
         **clean,
         **deployment.environ,
-        "IHWATCH_DATA_DIR": str(deployment.folder / "disk"),
+        "IHWATCH_DATA_DIR": str(deployment.folder / f"disk{name}"),
         "IHWATCH_WEB_PORT": str(free_ports(1)[0]),
         "PYTHONPATH": str(ROOT),
     }
@@ -156,7 +159,8 @@ def started(
         if core is not None:
             os.sched_setaffinity(0, {core})
 
-    with _said(deployment).open("wb") as said, _talk(deployment).open("wb") as talk:
+    said_to, talk_to = (deployment.folder / f"{output}{name}" for output in ("stdout", "stderr"))
+    with said_to.open("wb") as said, talk_to.open("wb") as talk:
         process = subprocess.Popen(
             words, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=said, stderr=talk,
             preexec_fn=pin,

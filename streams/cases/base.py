@@ -16,6 +16,10 @@ from streams.events import ANY, Evidence, newest_first
 from streams.findings import Finding
 
 FOREVER = 1 << 62
+Name = tuple[str, str, str]
+"""Institution, kind and id of a case file."""
+Span = tuple[int, int]
+"""The first and the last instant of a time."""
 _NOTHING: frozenset[str] = frozenset()
 _NEVER: frozenset[int] = frozenset()
 
@@ -82,16 +86,40 @@ class CaseFile(msgspec.Struct, array_like=True):
     @property
     def next_due(self) -> int:
         """The next instant to be judged; ``FOREVER`` if there is none."""
-        due = FOREVER
-        if self.pending:
-            due = min(self.pending)
-        if self.wakes:
-            due = min(due, *self.wakes.values())
-        return due
+        return _next_due(self.pending, self.wakes)
 
     def touch(self, received_at: int, mask: int = ANY) -> None:
         """Note a receipt that this case file must be judged at."""
         self.pending[received_at] = self.pending.get(received_at, 0) | mask
+
+
+class Glance(msgspec.Struct, array_like=True):
+    """What taking up the work needs of a stored case file; the rest is passed over undecoded."""
+
+    evidence: msgspec.Raw
+    findings: msgspec.Raw
+    wakes: dict[str, int]
+    settled: int
+    pending: dict[int, int]
+    replaced: msgspec.Raw
+    targets: msgspec.Raw
+    watches: dict[str, tuple[int, int]]
+    retired: msgspec.Raw
+    applied: int
+
+    @property
+    def next_due(self) -> int:
+        """The next instant to be judged; ``FOREVER`` if there is none."""
+        return _next_due(self.pending, self.wakes)
+
+
+def _next_due(pending: dict[int, int], wakes: dict[str, int]) -> int:
+    due = FOREVER
+    if pending:
+        due = min(pending)
+    if wakes:
+        due = min(due, *wakes.values())
+    return due
 
 
 def _rank(item: Evidence) -> tuple[int, bytes]:
@@ -228,3 +256,11 @@ def encode(case: CaseFile) -> bytes:
 def decode(kind: type[CaseFile], data: bytes) -> Any:
     """Read a stored case file of a kind; raises ``msgspec.DecodeError`` for anything else."""
     return msgspec.msgpack.decode(data, type=kind)
+
+
+_GLANCE = msgspec.msgpack.Decoder(Glance)
+
+
+def glance(data: bytes) -> Glance:
+    """Read of a stored case file of any kind where judging stands; raises as ``decode`` does."""
+    return _GLANCE.decode(data)

@@ -6,20 +6,33 @@ everything they led to has been published (invariant 4). ``load`` reads a stored
 
 from __future__ import annotations
 
-import heapq
+from array import array
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from streams.cases.accuracy import Sequence
-from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, decode, effective, encode
+from streams.cases.agenda import Agenda
+from streams.cases.base import (
+    FOREVER,
+    CaseFile,
+    Corrections,
+    Effective,
+    Name,
+    Span,
+    decode,
+    effective,
+    encode,
+    glance,
+)
 from streams.cases.feeds import Clocks, Manifest, Silence
 from streams.cases.uploads import Lateness, Stream, Window
+from streams.cases.watches import Watches
 from streams.events import Evidence
 
+__all__ = ["KINDS", "LOOKED_UP", "SHARED", "Load", "Name", "Shelf", "is_shared", "name_of"]
+
 Load = Callable[[str], bytes | None]
-Name = tuple[str, str, str]
-"""Institution, kind and id of a case file."""
-Span = tuple[int, int]
 SHARED = ""
 """The institution of case files in which facts of several institutions meet."""
 
@@ -120,32 +133,46 @@ class Shelf:
         self._limit = limit
         self._open: dict[Name, CaseFile] = {}
         self._changed: set[Name] = set()
-        self._index: dict[str, dict[str, set[str]]] = {}
-        self._due: list[tuple[int, Name]] = []
-        self._due_later: list[tuple[int, Name]] = []
-        self._watchers: dict[tuple[str, str], dict[Name, dict[str, Span]]] = {}
+        # A million names: each is one tuple of strings that all who hold it share.
+        self._index: dict[str, dict[str, dict[str, Name | None]]] = {}
+        self._due = Agenda()
+        self._due_later = Agenda()
+        self._watches = Watches()
         self._views: dict[Name, tuple[int, Effective]] = {}
-        self._restored: list[tuple[int, Name]] = []
+        self._restored: dict[tuple[str, str], tuple[array[int], list[str]]] = {}
 
     def restore(self, stored: Iterable[tuple[str, bytes]]) -> None:
-        """Rebuild index, due instants and watches from every stored case file."""
+        """Rebuild index, due instants and watches from every stored case file.
+
+        Of each only that much is decoded; DecodeError where even this cannot be.
+        """
+        same: dict[str, str] = {kind: kind for kind in KINDS}
         for key, data in stored:
-            name = name_of(key)
-            case: CaseFile = decode(KINDS[name[1]], data)
+            institution_id, kind, case_id = name_of(key)
+            institution_id, kind = same.setdefault(institution_id, institution_id), same[kind]
+            name = institution_id, kind, case_id
+            case = glance(data)
             self._enter(name)
-            self.schedule(name, case)
+            self._put_down(case.next_due, name)
             for topic, span in case.watches.items():
-                self._register(name, topic, span)
-            self._restored.append((case.applied, name))
+                self._watches.add(name, topic, span)
+            applied, case_ids = self._restored.setdefault(name[:2], (array("q"), []))
+            applied.append(case.applied)
+            case_ids.append(case_id)
 
     def resume(self, offset: int) -> list[tuple[Name, CaseFile]]:
         """Have saved again what is newer than the log from ``offset`` on, which comes again.
 
         A crash may have left it on the disk and out of the changelog, and no record might touch it.
         """
-        newer = [(name, self.open(name)) for applied, name in self._restored if applied >= offset]
+        newer = [
+            (*kind, case_id)
+            for kind, (applied, case_ids) in self._restored.items()
+            for last, case_id in zip(applied, case_ids, strict=True)
+            if last >= offset
+        ]
         self._restored.clear()
-        return newer
+        return [(name, self.open(name)) for name in newer]
 
     def find(self, name: Name) -> CaseFile | None:
         """The case file, or None if there is none yet."""
@@ -192,9 +219,9 @@ class Shelf:
         corrections.note(view)
         return view
 
-    def ids(self, institution_id: str, kind: str) -> set[str]:
-        """Ids of all case files of a kind (do not change)."""
-        return self._index.get(institution_id, {}).get(kind, set())
+    def ids(self, institution_id: str, kind: str) -> AbstractSet[str]:
+        """Ids of all case files of a kind."""
+        return self._index.get(institution_id, {}).get(kind, {}).keys()
 
     def institutions(self) -> Iterator[str]:
         return iter(self._index)
@@ -205,26 +232,26 @@ class Shelf:
 
     def schedule(self, name: Name, case: CaseFile) -> None:
         """Note when the case file must be judged next."""
-        instant = case.next_due
-        if instant != FOREVER:
-            heapq.heappush(self._due_later if name[1] in _LATER else self._due, (instant, name))
+        self._put_down(case.next_due, self._same(name))
 
     def due(self, upto: int) -> list[Name]:
         """Case files with something to judge by ``upto`` (inclusive), each once, in fixed order.
 
         Those that rest on facts told by others come only when no other is due.
         """
-        for heap in (self._due, self._due_later):
-            found: set[Name] = set()
-            while heap and heap[0][0] <= upto:
-                found.add(heapq.heappop(heap)[1])
-            if found:
+        for agenda in (self._due, self._due_later):
+            if found := agenda.take(upto):
+                for name in found:
+                    case = self.find(name)
+                    if case is not None and case.next_due > upto:
+                        self._put_down(case.next_due, name)
                 return sorted(found)
         return []
 
     def next_due(self) -> int | None:
         """The earliest instant at which something is to be judged."""
-        return min((heap[0][0] for heap in (self._due, self._due_later) if heap), default=None)
+        firsts = (self._due.first(), self._due_later.first())
+        return min((first for first in firsts if first is not None), default=None)
 
     def watch(self, name: Name, case: CaseFile, topic: str, span: Span) -> None:
         """Have a case file judged again when evidence that occurred in ``span`` comes to a topic.
@@ -236,26 +263,16 @@ class Shelf:
             span = (min(known[0], span[0]), max(known[1], span[1]))
         if span != known:
             case.watches[topic] = span
-            self._register(name, topic, span)
+            self._watches.add(self._same(name), topic, span)
 
     def unwatch(self, name: Name, case: CaseFile, topic: str) -> None:
         """Watch a replaceable topic no more."""
         if case.watches.pop(topic, None) is not None:
-            base, _, rule = topic.partition("#")
-            self._watchers.get((name[0], base), {}).get(name, {}).pop(rule, None)
+            self._watches.remove(name, topic)
 
     def watchers(self, institution_id: str, topic: str, instant: int | None) -> list[Name]:
         """Case files that rest on a topic as of an instant; on any part of it for None."""
-        found = self._watchers.get((institution_id, topic))
-        if not found:
-            return []
-        if instant is None:
-            return sorted(found)
-        return sorted(
-            name
-            for name, spans in found.items()
-            if any(first <= instant <= last for first, last in spans.values())
-        )
+        return sorted(self._watches.of(institution_id, topic, instant))
 
     def applied(self, offset: int) -> None:
         """Note in what changed that the log is applied up to and including ``offset``."""
@@ -284,9 +301,18 @@ class Shelf:
                 self._views.pop(name, None)
         self._changed.clear()
 
-    def _register(self, name: Name, topic: str, span: Span) -> None:
-        base, _, rule = topic.partition("#")
-        self._watchers.setdefault((name[0], base), {}).setdefault(name, {})[rule] = span
+    def _put_down(self, instant: int, name: Name) -> None:
+        if instant == FOREVER:
+            return
+        if name[1] == "window":  # every instant it ever asked for may have counts given out
+            self._due.add_each(instant, name)
+        else:
+            (self._due_later if name[1] in _LATER else self._due).add(instant, name)
 
     def _enter(self, name: Name) -> None:
-        self._index.setdefault(name[0], {}).setdefault(name[1], set()).add(name[2])
+        ids = self._index.setdefault(name[0], {}).setdefault(name[1], {})
+        ids[name[2]] = None if name[1] in LOOKED_UP else name
+
+    def _same(self, name: Name) -> Name:
+        """The one copy of a name that is kept."""
+        return self._index[name[0]][name[1]].get(name[2]) or name
