@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
+from bench.capacity import DOCUMENT, Measured
+from bench.capacity import document as capacity
 from bench.contenders import CONTENDERS, FLOOR, WORKER, Run
+from bench.footprint import record_bytes
 from bench.load import make_load
 from bench.machine import machine
 from bench.plot import points
@@ -56,3 +59,12 @@ def test_the_report_states_medians_and_ratios_run_by_run() -> None:
     page = document({"date": "2026-03-02", "runs": 3, "machine": machine(), "load": load}, runs)
     assert "| Bytewax |" in page
     assert "4.00 (4.00 to 4.00)" in page
+
+
+def test_the_page_of_capacity_follows_from_what_was_measured() -> None:
+    assert capacity(Measured.read()) == DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_footprints_count_what_a_record_takes() -> None:
+    assert record_bytes(b"k", b"value") == 15 + 6
+    assert record_bytes(None, None, [("name", b"content")]) == 15 + 2 + 11

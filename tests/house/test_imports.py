@@ -42,7 +42,7 @@ HTTP = ("aiohttp", "grafana_api", "http", "httpx", "requests", "urllib.request",
 # Reading a rulebook is reading data that ships with the product; the core does no other I/O.
 READS_FILES = ("streams/rulebook.py", "streams/reference.py")
 PURE = {
-    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "difflib", "enum",
+    "__future__", "abc", "array", "bisect", "collections", "dataclasses", "datetime", "difflib", "enum",
     "fractions", "functools", "hashlib", "heapq", "itertools", "math", "operator", "re", "types",
     "typing", "msgspec", "schemas", "streams",
 }  # fmt: skip
