@@ -51,6 +51,8 @@ FED = 200
 """Sessions fed to the hospitals of each jurisdiction: some 11,000 events, and their routine."""
 STARS = ("IDV-01", "IDV-02", "PHA-01", "UPL-01", "UPL-06")
 """The rules that must exist, whatever else does."""
+FED_TO_MANY = 2_000
+"""As many where 10,000 hospitals share them: 100,000 events, as an hour of a working day has."""
 RECOVERED = 1_000_000
 KIB = 1024.0
 
@@ -87,7 +89,8 @@ class Part:
         Then with the routine of every hospital, which grows with their number.
         """
         alone = Variant(retired({"PHA-01"}), routine=False)
-        return self._core(self.sized(INSTITUTIONS), {"": alone, ", routine too": Variant()})
+        variants = {"": alone, ", routine too": Variant()}
+        return self._core(self.sized(INSTITUTIONS), variants, FED_TO_MANY)
 
     def rules(self) -> dict[str, Any]:
         """One population under all rules, five and none."""
@@ -99,7 +102,9 @@ class Part:
         }
         return self._core(self.sized(RULES), variants)
 
-    def _core(self, sizes: Sizes, variants: Mapping[str, Variant]) -> dict[str, Any]:
+    def _core(
+        self, sizes: Sizes, variants: Mapping[str, Variant], fed: int = FED
+    ) -> dict[str, Any]:
         """Run the core over each population under each variant of the rulebooks, alternating."""
         measured = []
         with tempfile.TemporaryDirectory(prefix="ihwatch-scale-") as name:
@@ -109,7 +114,7 @@ class Part:
             for size, population in made.items():
                 described[size] = self._prepare(folder / size, population, sizes[size])
                 for variant, (overrides, routine) in variants.items():
-                    events = population.feed(self._fed, routine)
+                    events = population.feed(fed // 10 if self.quick else fed, routine)
                     given = Input(population.names, overrides, events)
                     (folder / f"{size}{variant}.input").write_bytes(pickle.dumps(given))
             for _ in range(self.runs):
@@ -119,10 +124,6 @@ class Part:
                         measured.append({"size": size, "variant": variant, **run})
                         click.echo(said(run, described[size], size + variant))
         return {"populations": described, "measured": measured}
-
-    @property
-    def _fed(self) -> int:
-        return FED // 2 if self.quick else FED
 
     def _prepare(
         self, folder: Path, population: Population, size: tuple[int, int]
