@@ -62,6 +62,7 @@ class Variant(NamedTuple):
 
     overrides: tuple[str, ...] = ()
     routine: bool = True
+    sessions: int = FED
 
 
 class Part:
@@ -86,11 +87,14 @@ class Part:
         """The same open sessions and the same load in more and more hospitals.
 
         First exactly the same load: sessions, and no hospital reports or is asked who is on duty.
-        Then with the routine of every hospital, which grows with their number.
+        Then a tenth of it, and that with the routine of every hospital, which grows with them.
         """
-        alone = Variant(retired({"PHA-01"}), routine=False)
-        variants = {"": alone, ", routine too": Variant()}
-        return self._core(self.sized(INSTITUTIONS), variants, FED_TO_MANY)
+        alone = Variant(retired({"PHA-01"}), routine=False, sessions=FED_TO_MANY)
+        trickle = alone._replace(sessions=FED)
+        return self._core(
+            self.sized(INSTITUTIONS),
+            {"": alone, ", a trickle": trickle, ", a trickle and routine": Variant()},
+        )
 
     def rules(self) -> dict[str, Any]:
         """One population under all rules, five and none."""
@@ -102,9 +106,7 @@ class Part:
         }
         return self._core(self.sized(RULES), variants)
 
-    def _core(
-        self, sizes: Sizes, variants: Mapping[str, Variant], fed: int = FED
-    ) -> dict[str, Any]:
+    def _core(self, sizes: Sizes, variants: Mapping[str, Variant]) -> dict[str, Any]:
         """Run the core over each population under each variant of the rulebooks, alternating."""
         measured = []
         with tempfile.TemporaryDirectory(prefix="ihwatch-scale-") as name:
@@ -113,8 +115,8 @@ class Part:
             described = {}
             for size, population in made.items():
                 described[size] = self._prepare(folder / size, population, sizes[size])
-                for variant, (overrides, routine) in variants.items():
-                    events = population.feed(fed // 10 if self.quick else fed, routine)
+                for variant, (overrides, routine, sessions) in variants.items():
+                    events = population.feed(sessions // 4 if self.quick else sessions, routine)
                     given = Input(population.names, overrides, events)
                     (folder / f"{size}{variant}.input").write_bytes(pickle.dumps(given))
             for _ in range(self.runs):
