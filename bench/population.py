@@ -105,13 +105,18 @@ class Population:
                     yield key.replace(old, new), value.replace(old, new)
 
     def feed(self, sessions: int, routine: bool = True) -> list[Event]:
-        """So many sessions of each jurisdiction dealt out to its hospitals, and their routine."""
+        """So many sessions of each jurisdiction dealt out to its hospitals, and their routine.
+
+        Fewer where a hospital would get one twice.
+        """
         found: list[tuple[int, str, dict[str, Any]]] = []
         for seed in self.seeds:
             for number in range(self.each):
                 mine = [
                     seed.sessions[(round_ + number) % len(seed.sessions)]
-                    for round_ in range(_rounds(sessions, self.each, number))
+                    for round_ in range(
+                        min(_rounds(sessions, self.each, number), len(seed.sessions))
+                    )
                 ]
                 uploads = sorted(
                     chain(seed.routine if routine else (), *mine), key=lambda one: one.received_at

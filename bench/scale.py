@@ -51,6 +51,8 @@ FED = 200
 """Sessions fed to the hospitals of each jurisdiction: some 11,000 events, and their routine."""
 STARS = ("IDV-01", "IDV-02", "PHA-01", "UPL-01", "UPL-06")
 """The rules that must exist, whatever else does."""
+FED_TO_MANY = 2_000
+"""As many where 10,000 hospitals share them: 100,000 events, as an hour of a working day has."""
 RECOVERED = 1_000_000
 KIB = 1024.0
 
@@ -60,6 +62,7 @@ class Variant(NamedTuple):
 
     overrides: tuple[str, ...] = ()
     routine: bool = True
+    sessions: int = FED
 
 
 class Part:
@@ -84,10 +87,14 @@ class Part:
         """The same open sessions and the same load in more and more hospitals.
 
         First exactly the same load: sessions, and no hospital reports or is asked who is on duty.
-        Then with the routine of every hospital, which grows with their number.
+        Then a tenth of it, and that with the routine of every hospital, which grows with them.
         """
-        alone = Variant(retired({"PHA-01"}), routine=False)
-        return self._core(self.sized(INSTITUTIONS), {"": alone, ", routine too": Variant()})
+        alone = Variant(retired({"PHA-01"}), routine=False, sessions=FED_TO_MANY)
+        trickle = alone._replace(sessions=FED)
+        return self._core(
+            self.sized(INSTITUTIONS),
+            {"": alone, ", a trickle": trickle, ", a trickle and routine": Variant()},
+        )
 
     def rules(self) -> dict[str, Any]:
         """One population under all rules, five and none."""
@@ -108,8 +115,8 @@ class Part:
             described = {}
             for size, population in made.items():
                 described[size] = self._prepare(folder / size, population, sizes[size])
-                for variant, (overrides, routine) in variants.items():
-                    events = population.feed(self._fed, routine)
+                for variant, (overrides, routine, sessions) in variants.items():
+                    events = population.feed(sessions // 4 if self.quick else sessions, routine)
                     given = Input(population.names, overrides, events)
                     (folder / f"{size}{variant}.input").write_bytes(pickle.dumps(given))
             for _ in range(self.runs):
@@ -119,10 +126,6 @@ class Part:
                         measured.append({"size": size, "variant": variant, **run})
                         click.echo(said(run, described[size], size + variant))
         return {"populations": described, "measured": measured}
-
-    @property
-    def _fed(self) -> int:
-        return FED // 2 if self.quick else FED
 
     def _prepare(
         self, folder: Path, population: Population, size: tuple[int, int]
