@@ -20,6 +20,8 @@ Load = Callable[[str], bytes | None]
 Name = tuple[str, str, str]
 """Institution, kind and id of a case file."""
 Span = tuple[int, int]
+REPLACED = "acts/#"
+"""With the rule at its end: a topic of its own for each rule that rests on acts of some span."""
 SHARED = ""
 """The institution of case files in which facts of several institutions meet."""
 
@@ -100,6 +102,13 @@ def topics_of(kind: str, case_id: str) -> tuple[str, ...]:
     topic = f"{kind}/{case_id}"
     head, slash, _ = topic.rpartition("/")
     return (topic, head + slash)
+
+
+def _base_and_rule(topic: str) -> tuple[str, str]:
+    """What is watched, and the rule whose span it is; ids of hospitals may hold any character."""
+    if topic.startswith(REPLACED):
+        return REPLACED[:-1], topic[len(REPLACED) :]
+    return topic, ""
 
 
 def is_shared(key: str) -> bool:
@@ -228,19 +237,22 @@ class Shelf:
     def watch(self, name: Name, case: CaseFile, topic: str, span: Span) -> None:
         """Have a case file judged again when evidence that occurred in ``span`` comes to a topic.
 
-        Spans only grow, but where the topic ends with ``#`` and a rule: those are replaced.
+        Spans only grow, but those of topics that begin with ``REPLACED`` are replaced.
         """
         known = case.watches.get(topic)
-        if known is not None and "#" not in topic:
+        if known == span:
+            return
+        if known is not None and not topic.startswith(REPLACED):
+            if known[0] <= span[0] and span[1] <= known[1]:
+                return
             span = (min(known[0], span[0]), max(known[1], span[1]))
-        if span != known:
-            case.watches[topic] = span
-            self._register(name, topic, span)
+        case.watches[topic] = span
+        self._register(name, topic, span)
 
     def unwatch(self, name: Name, case: CaseFile, topic: str) -> None:
         """Watch a replaceable topic no more."""
         if case.watches.pop(topic, None) is not None:
-            base, _, rule = topic.partition("#")
+            base, rule = _base_and_rule(topic)
             self._watchers.get((name[0], base), {}).get(name, {}).pop(rule, None)
 
     def watchers(self, institution_id: str, topic: str, instant: int | None) -> list[Name]:
@@ -284,7 +296,7 @@ class Shelf:
         self._changed.clear()
 
     def _register(self, name: Name, topic: str, span: Span) -> None:
-        base, _, rule = topic.partition("#")
+        base, rule = _base_and_rule(topic)
         self._watchers.setdefault((name[0], base), {}).setdefault(name, {})[rule] = span
 
     def _enter(self, name: Name) -> None:
