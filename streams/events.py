@@ -41,19 +41,23 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def id(self) -> str:
-        return str(self.body["event_id"])
+        event_id: str = self.body["event_id"]
+        return event_id
 
     @property
     def type(self) -> str:
-        return str(self.body["event_type"])
+        event_type: str = self.body["event_type"]
+        return event_type
 
     @property
     def institution_id(self) -> str:
-        return str(self.body["institution_id"])
+        institution_id: str = self.body["institution_id"]
+        return institution_id
 
     @property
     def occurred_at(self) -> int:
-        return int(self.body["occurred_at"])
+        occurred_at: int = self.body["occurred_at"]
+        return occurred_at
 
 
 class Evidence(msgspec.Struct, array_like=True, gc=False):

@@ -129,7 +129,9 @@ class Institution:
         late = received_at - basis > self._late_after
         if self._judged_for_lateness(event) and body["revision"] == 0:
             slot.judge(event.id, late, sign)
-        if sign < 0 or late or not window.wake or window.wake > slot_end(number, self._slide):
+        # Any judging until the slot ends has it looked at when it does.
+        following = window.next_due
+        if sign < 0 or late or following > slot_end(number, self._slide):
             self._touch((self.id, "window", ""), window, received_at)
 
     def _take_back(self, event: Event, received_at: int) -> None:

@@ -21,7 +21,7 @@ from streams.cases.session import (
     dossier_of,
     session_of,
 )
-from streams.cases.shelf import KINDS, Name, RosterFile, Shelf
+from streams.cases.shelf import KINDS, REPLACED, Name, RosterFile, Shelf
 from streams.cases.uploads import Window, slot_end
 from streams.checks import BY_KIND, TELLERS_OF, Judged
 from streams.checks.base import Context, Fact, Resolution, Teller
@@ -45,6 +45,8 @@ from streams.timeline import day_of
 
 _NO_RULE = RuleSettings("", Mode.OFF, (), {"": "info"}, {})
 _FORM = mask_of("InstitutionFiled")
+_SCOPE = _FORM | mask_of("SessionOpened")
+"""What decides whether an act is judged, and by which rulebook."""
 _SLOTS = "slots"
 """Who asks to be woken when a slot of receipts ends."""
 _UNOPENED = frozenset({"UPL-05"})
@@ -62,7 +64,7 @@ _LEADING = {
     "incident": "AdverseEventReported",
     "breach": "SecurityIncidentReported",
     "shift": "DutyStatusReported",
-    "event": None,
+    "event": "",
 }
 """Kinds of case file about one act, with the event whose time decides the rulebook."""
 
@@ -143,14 +145,14 @@ class Bench:
     def settle(self, name: Name, candidate: str, upto: int) -> Settled:
         """Judge a case file at every instant that is due by ``upto`` (inclusive)."""
         found = Settled([], [])
-        known = self._shelf.find(name)
-        if known is None or known.next_due > upto:
+        case = self._shelf.find(name)
+        if case is None or (now := case.next_due) > upto:
             return found
-        case = self._shelf.open(name)
-        while (now := case.next_due) <= upto:
+        self._shelf.open(name)
+        while now <= upto:
             mask = case.pending.pop(now, 0)
             self._judge(name, candidate, case, now, mask, found)
-            case.settled = now
+            case.settled, now = now, case.next_due
         found.transitions.extend(withdraw_retired(case))
         self._shelf.schedule(name, case)
         return found
@@ -182,10 +184,11 @@ class Bench:
         if isinstance(case, Window):
             # What a window held when it ended is final; nothing known later takes it back.
             sitting.since = {judged.rule.id: FOREVER for judged in due}
-        judged_rules = {judged.rule.id for judged in due}
-        found.transitions.extend(
-            live_on(case, sitting, judged_rules, corrections.applied_now, self._given_up)
-        )
+        if sitting.held or case.findings:
+            judged_rules = {judged.rule.id for judged in due}
+            found.transitions.extend(
+                live_on(case, sitting, judged_rules, corrections.applied_now, self._given_up)
+            )
 
     def _called(
         self, candidate: str, case: CaseFile, kind: str, mask: int, now: int
@@ -220,13 +223,11 @@ class Bench:
         """Note what the verdicts rest on, and when they may change by themselves."""
         case.wakes |= sitting.wakes
         watched = sitting.records.watched
-        for judged in due if case.watches else ():
-            topic = f"acts/#{judged.rule.id}"
-            if topic in case.watches and topic not in watched:
+        for topic in [t for t in case.watches if t.startswith(REPLACED) and t not in watched]:
+            if any(topic == REPLACED + judged.rule.id for judged in due):
                 self._shelf.unwatch(name, case, topic)
         for topic, span in watched.items():
-            if not topic.startswith("told/"):  # whoever tells has the case file judged anyway
-                self._shelf.watch(name, case, topic, span)
+            self._shelf.watch(name, case, topic, span)
 
     def _dispute(
         self,
@@ -261,7 +262,7 @@ class Bench:
         now = corrections.now
         records = InstitutionRecords(institution_id, self._shelf, corrections, self._reference)
         base = Context(now, self._library.books[candidate], _NO_RULE, records)
-        records.asking(base)
+        records.asking(base, reads=_SCOPE)
         views = self._subjects(name, case, records, candidate, corrections)
         sitting = Sitting(now, base.book, records, views)
         told = isinstance(case, RosterFile)  # what concerns it; it does not have to ask
@@ -276,7 +277,7 @@ class Bench:
                 mine = [f for f in case.findings if f.rule_id == rule.id] if case.findings else []
                 context = Context(now, book, settings, records, mine)
                 if not told:
-                    records.asking(context, rule.id)
+                    records.asking(context, rule.id, judged.mask | _FORM)
                 for verdict in judged.judge(view, context):
                     if not settings.judges(verdict.clause):
                         continue
@@ -349,7 +350,8 @@ class Bench:
                 case.told[key] = {**stored, "body": {}, "at": now}
         for key, fact in told.items():
             stored = {"t": fact.t, "body": dict(fact.body), "begins": list(fact.begins)}
-            if {**case.told.get(key, {}), "at": now} != {**stored, "at": now}:
+            known = case.told.get(key)
+            if known is None or any(known[part] != stored[part] for part in stored):
                 case.told[key] = {**stored, "at": now}
                 found.facts.append((now, fact))
 
@@ -420,7 +422,7 @@ class Bench:
             return []
         make = session_of if kind == "session" else dossier_of
         view = make(case_id, known)
-        leading = next((item for item in items if item.type == _LEADING.get(kind)), items[0])
+        leading = view.first(_LEADING[kind]) or items[0]
         session = view if isinstance(view, Session) else None
         if kind in _OF_A_SESSION:
             session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+import msgspec
+
 from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, effective
 from streams.cases.feeds import Manifest
 from streams.cases.ledger import Ledger
 from streams.cases.session import REMOTE_MEDICINE, Dossier, Session, dossier_of, session_of
-from streams.cases.shelf import Shelf
+from streams.cases.shelf import REPLACED, Shelf
 from streams.cases.uploads import Run, Stream
-from streams.events import Evidence
+from streams.events import ANY, Evidence
 from streams.places import SLICE
 from streams.reference import ReferenceData
 from streams.rulebook import Rulebook
@@ -28,6 +30,14 @@ class Asking(Protocol):
     """Whoever looks something up, and may have to look again."""
 
     def wake(self, instant: int) -> None: ...
+
+
+class _Shown(msgspec.Struct):
+    """A case file as looked up: what it shows, and up to which occurrence that is watched."""
+
+    case: CaseFile | None
+    view: Effective | None
+    watched: int = -1
 
 
 class InstitutionRecords:
@@ -54,14 +64,15 @@ class InstitutionRecords:
         self._corrections = corrections
         self._asking: Asking | None = None
         self._rule = ""
-        self._shown: dict[tuple[str, str], tuple[CaseFile | None, Effective | None]] = {}
-        self._watched_upto: dict[tuple[str, str], int] = {}
-        self._told: dict[str, list[Evidence]] = {}
+        self._reads = ANY
+        self._shown: dict[tuple[str, str], _Shown] = {}
         self.told_under: set[tuple[str, str]] = set()
 
-    def asking(self, context: Asking | None, rule: str = "") -> None:
-        """Note the lookups that follow for a rule; for none, they are not noted."""
-        self._asking, self._rule = context, rule
+    def asking(self, context: Asking | None, rule: str = "", reads: int = ANY) -> None:
+        """Note the lookups that follow for a rule, which nothing but what it ``reads`` can change;
+        for none, they are not noted.
+        """
+        self._asking, self._rule, self._reads = context, rule, reads
 
     def evidence(self, kind: str, case_id: str, upto: int = FOREVER) -> list[Evidence]:
         """Evidence of a case file in force, oldest first; none if there is no such file.
@@ -73,32 +84,38 @@ class InstitutionRecords:
 
     def _looked_up(self, kind: str, case_id: str, upto: int = FOREVER) -> Effective | None:
         """What a case file shows, and that the answer rests on what occurred by ``upto``."""
-        if self._asking is not None and upto > self._watched_upto.get((kind, case_id), -1):
-            self._watched_upto[kind, case_id] = upto
+        shown = self._shown.get((kind, case_id)) or self._show(kind, case_id)
+        if upto > shown.watched and self._asking is not None:
+            shown.watched = upto
             self.watch(f"{kind}/{case_id}", 0, upto)
-        return self._view(kind, case_id, upto)
+        view = shown.view
+        if view is not None and view.until != FOREVER:
+            self._await(shown.case, view, upto)
+        return view
 
     def _read(self, kind: str, case_id: str, upto: int) -> list[Evidence]:
-        view = self._view(kind, case_id, upto)
-        return [] if view is None else view.items
+        """Evidence of a case file in force, without watching it."""
+        shown = self._shown.get((kind, case_id)) or self._show(kind, case_id)
+        view = shown.view
+        if view is None:
+            return []
+        if view.until != FOREVER:
+            self._await(shown.case, view, upto)
+        return view.items
 
-    def _view(self, kind: str, case_id: str, upto: int) -> Effective | None:
-        key = kind, case_id
-        if key in self._shown:
-            case, view = self._shown[key]
-        else:
-            name = (self.institution_id, kind, case_id)
-            case, view = self._shelf.find(name), None
-            if case is not None:
-                view = self._shelf.effective(name, case, self._corrections)
-            self._shown[key] = case, view
-        if case is None or view is None or view.until == FOREVER:
-            return view
+    def _show(self, kind: str, case_id: str) -> _Shown:
+        name = (self.institution_id, kind, case_id)
+        case = self._shelf.find(name)
+        view = None if case is None else self._shelf.effective(name, case, self._corrections)
+        shown = self._shown[kind, case_id] = _Shown(case, view)
+        return shown
+
+    def _await(self, case: CaseFile | None, view: Effective, upto: int) -> None:
+        """Have whoever asks look again when the next is received of what is folded already."""
         if self._asking is None:
             self.until = min(self.until, view.until)
-        else:
+        elif case is not None and view.later & self._reads:
             self._asking.wake(_next_receipt(case, view.until, self.now, upto))
-        return view
 
     def watch(self, topic: str, first: int, last: int) -> None:
         """Note that the answer rests on what occurred in ``[first, last]`` of a topic."""
@@ -155,7 +172,7 @@ class InstitutionRecords:
         """
         asking = self._asking
         if asking is not None and followed:
-            self.watch(f"acts/#{self._rule}", start, end - 1)
+            self.watch(REPLACED + self._rule, start, end - 1)
         slices = range(start // SLICE, (end - 1) // SLICE + 1) if start < end else range(0)
         known = self._shelf.ids(self.institution_id, "acts")
         if len(slices) > len(known):
@@ -174,7 +191,7 @@ class InstitutionRecords:
         end = FOREVER if before is None else before
         found = next((act for act in self._openings(end) if act.t < end), None)
         if self._asking is not None:
-            self.watch(f"acts/#{self._rule}", 0, end - 1 if found is None else found.t)
+            self.watch(REPLACED + self._rule, 0, end - 1 if found is None else found.t)
         return found
 
     def _openings(self, end: int) -> Iterator[Evidence]:
@@ -207,28 +224,26 @@ class InstitutionRecords:
         return [i for day in days for i in self.evidence("shifts", f"{staff_id}/{day}", upto)]
 
     def facts(self, place: str) -> list[Evidence]:
-        """What other case files tell now under a place: the last version of each source."""
-        items = self.evidence("told", place)
-        found = self._told.get(place)
-        if found is None:
-            found = self._told[place] = self._last_told(items)
-        return found
+        """What other case files tell now under a place: the last version of each source.
 
-    def _last_told(self, items: list[Evidence]) -> list[Evidence]:
-        last: dict[str, Evidence] = {}
-        for item in items:
-            source = item.id.rpartition("\x1f")[0]
-            known = last.get(source)
-            if known is None or known.r <= item.r:
-                last[source] = item
-        found = sorted((i for i in last.values() if i.body), key=lambda i: (i.t, i.id))
-        if not self.institution_id:  # shared by several institutions
-            self.told_under |= {
-                (str(i.get("institution_id")), str(i.get("rulebook"))) for i in found
-            }
-            if any(i.get("corrected_at") == self.now for i in found):
-                self._corrections.applied_now = True
-        return found
+        It is not watched: whoever tells has those that must know judged.
+        """
+        shown = self._shown.get(("told", place))
+        if shown is None:
+            shown = self._show("told", place)
+            if shown.view is not None and not self.institution_id:
+                self._shared(_last_told(shown.view))
+        if shown.view is None:
+            return []
+        if shown.view.until != FOREVER:
+            self._await(shown.case, shown.view, FOREVER)
+        return _last_told(shown.view)
+
+    def _shared(self, found: list[Evidence]) -> None:
+        """Learn from facts of several institutions who told them, and what a correction changed."""
+        self.told_under |= {(str(i.get("institution_id")), str(i.get("rulebook"))) for i in found}
+        if any(i.get("corrected_at") == self.now for i in found):
+            self._corrections.applied_now = True
 
     def rectified(self, finding_id: str) -> bool:
         """Whether a completed rectification answers a notice that names the finding (1.6.6)."""
@@ -289,6 +304,20 @@ class InstitutionRecords:
             return False
         shown = effective(case, self.now, self._corrections.window).items
         return bool(shown) and bool(case.differences(shown[-1]["counts"], self.now, tolerance))
+
+
+def _last_told(view: Effective) -> list[Evidence]:
+    """The last version of what each source told, if it was not taken back; made once."""
+    if view.dossier is None:
+        last: dict[str, Evidence] = {}
+        for item in view.items:
+            source = item.id.rpartition("\x1f")[0]
+            known = last.get(source)
+            if known is None or known.r <= item.r:
+                last[source] = item
+        view.dossier = sorted((i for i in last.values() if i.body), key=lambda i: (i.t, i.id))
+    found: list[Evidence] = view.dossier
+    return found
 
 
 def _next_receipt(case: CaseFile, until: int, now: int, upto: int) -> int:

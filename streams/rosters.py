@@ -150,6 +150,8 @@ class RosterDays:
 
     def _hour(self, records: InstitutionRecords, number: int) -> Hour:
         """Duty evidence of an hour, sorted once while it stays the same."""
+        if str(number) not in self._shelf.ids(self._institution_id, "duty"):
+            return Hour({}, {})
         items = records.evidence("duty", str(number))
         known = self._hours.get(number)
         if known is None or known[0] is not items:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from streams.cases.base import FOREVER, CaseFile
 from streams.checks import Judged
@@ -13,8 +14,7 @@ from streams.rulebook import Rulebook, RuleSettings
 from streams.timeline import format_instant
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct):
     """A verdict with the rule and rulebook behind it."""
 
     verdict: Verdict
@@ -22,20 +22,19 @@ class Held:
     settings: RuleSettings
     book: Rulebook
     subject_id: str = ""
-    flags: set[str] = field(default_factory=set)
+    flags: set[str] = set()
 
 
-@dataclass(slots=True)
-class Sitting:
+class Sitting(msgspec.Struct):
     """What rules hold about a case file at an instant, and what that rests on."""
 
     now: int
     book: Rulebook
     records: InstitutionRecords
     views: list[tuple[Rulebook, Any]]
-    held: dict[Key, Held] = field(default_factory=dict)
-    wakes: dict[str, int] = field(default_factory=dict)
-    since: dict[str, int] = field(default_factory=dict)
+    held: dict[Key, Held] = {}
+    wakes: dict[str, int] = {}
+    since: dict[str, int] = {}
 
     def wake(self, rule: str, instant: int) -> None:
         known = self.wakes.get(rule)

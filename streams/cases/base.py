@@ -7,12 +7,11 @@ by then, with corrections applied that came within their window (RULES 1.6.5, D3
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from streams.events import ANY, Evidence, newest_first
+from streams.events import ANY, Evidence, mask_of, newest_first
 from streams.findings import Finding
 
 FOREVER = 1 << 62
@@ -127,31 +126,31 @@ def _rank(item: Evidence) -> tuple[int, bytes]:
     return item.r, msgspec.msgpack.encode(item)
 
 
-@dataclass(slots=True)
-class Effective:
+class Effective(msgspec.Struct):
     """Evidence in force from some instant until ``until``, oldest first.
 
     ``late`` names what is contested by corrections that came too late; ``admitted`` are the
-    receipts of corrections that took effect. ``dossier`` is what was made of the evidence to be
-    judged, once anyone asked.
+    receipts of corrections that took effect. ``later`` is the mask of all that was folded and will
+    be received from ``until`` on. ``dossier`` is what was made of the evidence to be looked
+    at, once anyone asked.
     """
 
     items: list[Evidence]
     late: frozenset[str]
     admitted: frozenset[int]
     until: int
+    later: int = ANY
     dossier: Any = None
 
 
-@dataclass(slots=True)
-class Corrections:
+class Corrections(msgspec.Struct):
     """What judging learned about corrections on the way: any taking effect now, any too late."""
 
     now: int
     window: int
     honour_late: bool = False
     applied_now: bool = False
-    late: set[str] = field(default_factory=set)
+    late: set[str] = set()
 
     def note(self, view: Effective) -> None:
         """Learn what some evidence in force says about corrections."""
@@ -171,7 +170,7 @@ def effective(
     upload all the same (``as_uploads``).
     """
     known: list[Evidence] = []
-    until = FOREVER
+    until, later = FOREVER, 0
     corrected = bool(case.replaced or case.targets)
     for item in case.evidence.values():
         received_at = item.r
@@ -179,11 +178,12 @@ def effective(
             known.append(item)
             if item.supersedes is not None:
                 corrected = True
-        elif received_at < until:
-            until = received_at
+        else:
+            until = min(until, received_at)
+            later |= ANY if item.supersedes is not None else mask_of(item.type)
     if not corrected:
         known.sort(key=newest_first)
-        return Effective(known, _NOTHING, _NEVER, until)
+        return Effective(known, _NOTHING, _NEVER, until, later)
     late: set[str] = set()
     admitted: set[int] = set()
     until = min((r for r in case.receipts() if r > now), default=FOREVER)
@@ -195,8 +195,7 @@ def effective(
     return Effective(known, frozenset(late), frozenset(admitted), until)
 
 
-@dataclass(slots=True)
-class _Trial:
+class _Trial(msgspec.Struct):
     now: int
     window: int
     honour_late: bool

@@ -25,7 +25,11 @@ class Dossier:
         self.id = case_id
         self._by_type: dict[str, list[Evidence]] = {}
         for item in evidence:
-            self._by_type.setdefault(item.type, []).append(item)
+            known = self._by_type.get(item.type)
+            if known is None:
+                self._by_type[item.type] = [item]
+            else:
+                known.append(item)
 
     def events(self, event_type: str) -> list[Evidence]:
         """Events of a type in force, oldest first."""
@@ -33,7 +37,8 @@ class Dossier:
 
     def first(self, event_type: str) -> Evidence | None:
         """The earliest event of a type."""
-        return next(iter(self.events(event_type)), None)
+        found = self._by_type.get(event_type)
+        return found[0] if found else None
 
     def everything(self) -> list[Evidence]:
         """All evidence in force, oldest first."""
@@ -51,24 +56,15 @@ class CaseView(Dossier):
 class Session(Dossier):
     """What is known of one session at an instant."""
 
-    @cached_property
-    def opened(self) -> Evidence | None:
+    def __init__(self, case_id: str, evidence: Iterable[Evidence]) -> None:
+        super().__init__(case_id, evidence)
+        self.opened = self.first("SessionOpened")
         """The earliest opening; without one no session rule judges (D24)."""
-        return next(iter(self.events("SessionOpened")), None)
-
-    @cached_property
-    def closed(self) -> Evidence | None:
+        self.closed = self.first("SessionClosed")
         """The earliest closing."""
-        return next(iter(self.events("SessionClosed")), None)
-
-    @cached_property
-    def prescriptions(self) -> list[Evidence]:
-        return self.events("PrescriptionIssued")
-
-    @cached_property
-    def checks(self) -> list[Evidence]:
+        self.prescriptions = self.events("PrescriptionIssued")
+        self.checks = self.events("DoctorIdentityVerified")
         """Real-name checks bound to this session, oldest first."""
-        return self.events("DoctorIdentityVerified")
 
     @cached_property
     def acts(self) -> list[Evidence]:

@@ -27,10 +27,20 @@ from streams.cases.base import (
 )
 from streams.cases.feeds import Clocks, Manifest, Silence
 from streams.cases.uploads import Lateness, Stream, Window
-from streams.cases.watches import Watches
+from streams.cases.watches import REPLACED, Watches
 from streams.events import Evidence
 
-__all__ = ["KINDS", "LOOKED_UP", "SHARED", "Load", "Name", "Shelf", "is_shared", "name_of"]
+__all__ = [
+    "KINDS",
+    "LOOKED_UP",
+    "REPLACED",
+    "SHARED",
+    "Load",
+    "Name",
+    "Shelf",
+    "is_shared",
+    "name_of",
+]
 
 Load = Callable[[str], bytes | None]
 SHARED = ""
@@ -256,14 +266,17 @@ class Shelf:
     def watch(self, name: Name, case: CaseFile, topic: str, span: Span) -> None:
         """Have a case file judged again when evidence that occurred in ``span`` comes to a topic.
 
-        Spans only grow, but where the topic ends with ``#`` and a rule: those are replaced.
+        Spans only grow, but those of topics that begin with ``REPLACED`` are replaced.
         """
         known = case.watches.get(topic)
-        if known is not None and "#" not in topic:
+        if known == span:
+            return
+        if known is not None and not topic.startswith(REPLACED):
+            if known[0] <= span[0] and span[1] <= known[1]:
+                return
             span = (min(known[0], span[0]), max(known[1], span[1]))
-        if span != known:
-            case.watches[topic] = span
-            self._watches.add(self._same(name), topic, span)
+        case.watches[topic] = span
+        self._watches.add(self._same(name), topic, span)
 
     def unwatch(self, name: Name, case: CaseFile, topic: str) -> None:
         """Watch a replaceable topic no more."""

@@ -11,13 +11,16 @@ from itertools import chain
 
 from streams.cases.base import Name, Span
 
+REPLACED = "acts/#"
+"""With the rule at its end: a topic of its own for each rule that rests on acts of some span."""
+_BASE = REPLACED.removesuffix("#")
 _ROOM = 8
 
 
 class Watches:
     """Watching case files by institution and topic, with the span of occurrence that matters.
 
-    Spans only grow, but where the topic ends with ``#`` and a rule: those are replaced.
+    Spans only grow, but those of topics that begin with ``REPLACED`` are replaced.
     """
 
     def __init__(self) -> None:
@@ -26,28 +29,26 @@ class Watches:
 
     def add(self, name: Name, topic: str, span: Span) -> None:
         """Note that a case file watches a topic; the span holds all it has watched before."""
-        base, mark, rule = topic.partition("#")
-        if mark:
-            watching = self._replaceable.setdefault((name[0], base), {})
-            watching.setdefault(name, {})[rule] = span
+        if topic.startswith(REPLACED):
+            watching = self._replaceable.setdefault((name[0], _BASE), {})
+            watching.setdefault(name, {})[topic] = span
             return
         topics = self._topics.setdefault(name[0], {})
-        known = topics.get(base)
+        known = topics.get(topic)
         if isinstance(known, _Many):
             known.add(name, *span)
         elif known is None or known[0] == name:
-            topics[base] = (name, *span)
+            topics[topic] = (name, *span)
         else:
-            topics[base] = both = _Many()
+            topics[topic] = both = _Many()
             both.add(*known)
             both.add(name, *span)
 
     def remove(self, name: Name, topic: str) -> None:
         """Forget that a case file watches a replaceable topic."""
-        base, _, rule = topic.partition("#")
-        watching = self._replaceable.get((name[0], base), {})
+        watching = self._replaceable.get((name[0], _BASE), {})
         if name in watching:
-            watching[name].pop(rule, None)
+            watching[name].pop(topic, None)
             if not watching[name]:
                 del watching[name]
 

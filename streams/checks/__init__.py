@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -72,24 +72,25 @@ class Judged(NamedTuple):
     mask: int
 
 
-def _mask(reads: Mapping[str, tuple[str, ...]]) -> int:
+def _mask(reads: Iterable[str]) -> int:
     mask = 0
     for event_type in reads:
         mask |= mask_of(event_type)
     return mask
 
 
-def _judged(rule: Rule, judge: Judge) -> Judged:
+def _judged(rule: Rule, kind: str, judge: Judge) -> Judged:
     clauses = {None, *"abcdef"}
     answered = any(rule.resolution(clause) is Resolution.ADMIN for clause in clauses)
-    return Judged(rule, judge, _mask(rule.reads) | (_NOTICES if answered else 0))
+    reads = rule.reads_of.get(kind, rule.reads)
+    return Judged(rule, judge, _mask(reads) | (_NOTICES if answered else 0))
 
 
 def _by_kind() -> dict[str, tuple[Judged, ...]]:
     found: dict[str, list[Judged]] = {}
     for rule in RULES:
         for kind, judge in rule.judges.items():
-            found.setdefault(kind, []).append(_judged(rule, judge))
+            found.setdefault(kind, []).append(_judged(rule, kind, judge))
     return {kind: tuple(judged) for kind, judged in found.items()}
 
 

@@ -248,10 +248,23 @@ _READS: dict[str, tuple[str, ...]] = {
     "FeeCharged": ("lines", "total_fen"),
 }
 
+_OF_ITS_SESSION = "SessionOpened"
+"""What tells whether a prescription or supply is telemedicine, and the patient's age."""
+
 RULES = (
     Rule(
         id="UPL-05",
         reads=_READS,
+        reads_of={
+            "prescription": (
+                "PrescriptionIssued",
+                "PrescriptionReviewed",
+                "DrugSupplied",
+                "AdverseEventReported",
+                _OF_ITS_SESSION,
+            ),
+            "supply": ("DrugSupplied", _OF_ITS_SESSION),
+        },
         auto=ALL,
         judges={
             "event": event_inaccurate,

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from streams.cases.session import Session
 from streams.events import Evidence
 from streams.findings import Finding, State, Verdict
@@ -24,8 +26,7 @@ if TYPE_CHECKING:
     from streams.reference import ReferenceData
 
 
-@dataclass(slots=True)
-class Context:
+class Context(msgspec.Struct):
     """One rule judging one case file at one instant under one rulebook.
 
     ``since`` bounds what was judged: findings that began earlier are left as they are. ``findings``
@@ -36,7 +37,7 @@ class Context:
     book: Rulebook
     settings: RuleSettings
     records: InstitutionRecords
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = []
     next_wake: int = 0
     since: int = 0
 
@@ -127,7 +128,8 @@ class Rule:
 
     ``judges`` gives, for each kind of case file that it judges, how. ``reads`` names every type of
     event the verdicts may rest on, wherever it is kept, with the payload fields needed; evidence of
-    other types never has the rule judge again. ``auto`` lists the clauses that end by themselves
+    other types never has the rule judge again. ``reads_of`` names fewer for kinds of case file that
+    only those can matter to. ``auto`` lists the clauses that end by themselves
     when the condition has ended (with None for a rule without clauses; ``ALL`` for all); the others
     stay until a rectification answers a notice. What the rule cannot see is in the texts
     (``rule.<id>.misses``).
@@ -137,6 +139,7 @@ class Rule:
     reads: Mapping[str, tuple[str, ...]]
     judges: Mapping[str, Judge]
     auto: Container[str | None] = frozenset()
+    reads_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def resolution(self, clause: str | None) -> Resolution:
         """How a finding of the clause is resolved."""
@@ -152,8 +155,7 @@ ALL: Container[str | None] = _All()
 """As ``Rule.auto``: every clause ends by itself."""
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """What a case file tells others: kept as evidence under ``place`` (``records.facts``).
 
     ``source`` names who tells it, ``t`` when it occurred. A fact told anew replaces the one that

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import NamedTuple
 
 from streams.cases.session import LIVE_MODES, Dossier
@@ -85,21 +87,38 @@ def replaced_by_pattern(doctor: Dossier, ctx: Context) -> Iterator[Verdict]:
 
 def _shown(told: list[Evidence], patterns: list[_Pattern], now: int) -> dict[str, None]:
     """The openings and closings of the sessions that show a pattern, in their order."""
+    spans = {name: _merged(patterns, name, now) for name in ("RATE", "OVERLAP", "OPEN_TEXT")}
     return {
-        event_id: None
-        for fact in told
-        if any(_shows(fact, pattern, now) for pattern in patterns)
-        for event_id in fact["evidence"]
+        event_id: None for fact in told if _shows(fact, spans, now) for event_id in fact["evidence"]
     }
 
 
-def _shows(fact: Evidence, pattern: _Pattern, now: int) -> bool:
-    end = now if pattern.end is None else pattern.end
-    if pattern.name == "RATE":
-        return fact["first_act"] is not None and pattern.start < fact["first_act"] <= end
+def _merged(patterns: list[_Pattern], name: str, now: int) -> list[tuple[int, int]]:
+    """When a sign lasted, apart and in order: a busy doctor shows one with every session."""
+    merged: list[tuple[int, int]] = []
+    lasted = ((p.start, now if p.end is None else p.end) for p in patterns if p.name == name)
+    for start, end in sorted(lasted):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _shows(fact: Evidence, spans: Mapping[str, list[tuple[int, int]]], now: int) -> bool:
+    """Whether a session's first act lies in a window ``(start, end]``, or it lasted into a sign."""
+    act = fact["first_act"]
+    if act is not None and _meets(spans["RATE"], act, act - 1):
+        return True
     closed = now if fact["closed"] is None else fact["closed"]
-    live = fact["mode"] in LIVE_MODES
-    return live is (pattern.name == "OVERLAP") and fact["opened"] <= end and closed >= pattern.start
+    sign = "OVERLAP" if fact["mode"] in LIVE_MODES else "OPEN_TEXT"
+    return _meets(spans[sign], fact["opened"], closed)
+
+
+def _meets(spans: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Whether some span begins by ``last`` and ends no earlier than ``first``."""
+    place = bisect_right(spans, last, key=itemgetter(0))
+    return place > 0 and spans[place - 1][1] >= first
 
 
 def _rushes(told: list[Evidence], ctx: Context) -> Iterator[_Pattern]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from streams.cases.base import FOREVER
 from streams.cases.session import Dossier
@@ -193,7 +192,6 @@ def understaffed_and_open(department: Dossier, ctx: Context) -> Iterator[Verdict
     ctx.wake(other.next_wake)
 
 
-@dataclass(slots=True)
 class _Overheard(Context):
     """Another rule's context that tells when its absences are established."""
 

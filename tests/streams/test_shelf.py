@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from streams.cases.agenda import Agenda
 from streams.cases.base import FOREVER, CaseFile, Glance, Name, encode, glance
 from streams.cases.shelf import KINDS, Shelf
-from streams.cases.watches import Watches
+from streams.cases.watches import REPLACED, Watches
 from streams.timeline import HOUR
 
 NAMES: list[Name] = [("inst", "session", f"s{number}") for number in range(4)]
 names = st.sampled_from(NAMES)
 instants = st.integers(0, 6 * HOUR)
+# An id may hold the sign that marks the topics of rules.
+TOPICS = ("acts/7", "session/a#b", "acts/", REPLACED + "LIC-01", REPLACED + "RX-03")
 
 
 @given(st.lists(st.tuples(names, instants | st.none()), max_size=40))
@@ -56,9 +58,7 @@ def test_what_is_kept_for_each_instant_does_not_hide_what_is_due_before() -> Non
 
 @given(
     st.lists(
-        st.tuples(
-            names, st.sampled_from(("a", "b", "a#R1", "a#R2")), instants, instants, st.booleans()
-        ),
+        st.tuples(names, st.sampled_from(TOPICS), instants, instants, st.booleans()),
         max_size=60,
     ),
     instants | st.none(),
@@ -70,22 +70,24 @@ def test_watches_are_those_of_a_plain_index(
     for name, topic, one, other, ends in steps:
         first, last = sorted((one, other))
         known = plain.get((name, topic))
-        if ends and "#" in topic:
+        if ends and topic.startswith(REPLACED):
             watches.remove(name, topic)
             plain.pop((name, topic), None)
             continue
-        if known is not None and "#" not in topic:
+        if known is not None and not topic.startswith(REPLACED):
             first, last = min(first, known[0]), max(last, known[1])
         plain[name, topic] = first, last
         watches.add(name, topic, (first, last))
-    for base in ("a", "b"):
+    for asked in ("acts/", "acts/7", "session/a#b"):
         found = {
             name
             for (name, topic), (first, last) in plain.items()
-            if topic.partition("#")[0] == base and (instant is None or first <= instant <= last)
+            if (topic == asked or (asked == "acts/" and topic.startswith(REPLACED)))
+            and (instant is None or first <= instant <= last)
         }
-        assert watches.of("inst", base, instant) == found
-    assert watches.of("other", "a", instant) == set()
+        assert watches.of("inst", asked, instant) == found
+    assert watches.of("inst", "session/a", instant) == set()
+    assert watches.of("other", "acts/7", instant) == set()
 
 
 def test_a_glance_reads_every_kind_of_case_file_where_its_fields_stand() -> None:
@@ -124,3 +126,16 @@ def test_a_restored_shelf_knows_what_the_one_before_it_knew() -> None:
     assert after.resume(3) == []
     for shelf in (before, after):
         assert shelf.due(2 * HOUR) == NAMES[:3]
+
+
+def test_spans_grow_but_those_of_a_rules_own_topic_are_replaced() -> None:
+    shelf, name, own = Shelf(), ("h1", "prescription", "p1"), REPLACED + "LIC-01"
+    case = shelf.open(name)
+    for topic in ("session/a#b", own):
+        shelf.watch(name, case, topic, (5, 10))
+        shelf.watch(name, case, topic, (20, 30))
+        shelf.watch(name, case, topic, (21, 29))
+    assert case.watches == {"session/a#b": (5, 30), own: (21, 29)}
+    assert shelf.watchers("h1", "acts/", 25) == [name]
+    shelf.unwatch(name, case, own)
+    assert shelf.watchers("h1", "acts/", 25) == []
