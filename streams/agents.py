@@ -19,7 +19,7 @@ from faust.types import StreamT
 from schemas.errors import IhwatchError
 from schemas.settings import Settings
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics
-from streams.cases.shelf import Load, is_shared
+from streams.cases.shelf import SHARED_KEYS, Load, is_shared
 from streams.effects import Effect, Processed
 from streams.intake import Intake
 from streams.metrics import Metrics
@@ -243,7 +243,8 @@ class Shell:
             alone=False,
         )
         started = time.monotonic()
-        stored = ((key.decode(), value) for key, value in self.table.items_of(partition))
+        found = self.table.items_of(partition, SHARED_KEYS.encode() if shared else b"")
+        stored = ((key.decode(), value) for key, value in found)
         supervisor.restore((key, value) for key, value in stored if is_shared(key) is shared)
         seconds = round(time.monotonic() - started, 3)
         log.info(

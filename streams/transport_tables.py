@@ -56,16 +56,21 @@ class CaseTable(faust.Table[bytes, bytes]):
         super().__init__(*args, **kwargs)
         self._acknowledged: dict[int, int] = {}
 
-    def items_of(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
-        """Yield all keys and values of a partition, in no particular order.
+    def items_of(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield all keys that begin so, and their values, of a partition, in no particular order.
 
         Complete once recovery is over, so at the latest with the first batch of the partition.
         """
         store = self.data
         if isinstance(store, _MemoryStore):
-            yield from store.partitions.get(partition, {}).items()
-        else:
-            yield from self._rocksdb()._visible_items(self._database(partition))
+            found: Iterable[tuple[bytes, bytes]] = store.partitions.get(partition, {}).items()
+            yield from (item for item in found if item[0].startswith(prefix))
+            return
+        for key, value in self._database(partition).items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            if key != rocksdb.Store.offset_key:
+                yield key, value
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
@@ -99,14 +104,11 @@ class CaseTable(faust.Table[bytes, bytes]):
         """
         self._acknowledged[partition] = offset
 
-    def _rocksdb(self) -> rocksdb.Store:
-        store = self.data
-        if not isinstance(store, rocksdb.Store):
-            raise TypeError(f"no partitions in {store!r}")
-        return store
-
     def _database(self, partition: int) -> Any:
-        database = self._rocksdb()._dbs.get(partition)
+        store = self.data
+        if not isinstance(store, _RocksStore):
+            raise TypeError(f"no partitions in {store!r}")
+        database = store._dbs.get(partition)
         if database is None:
             raise LookupError(f"partition {partition} is not assigned")
         return database

@@ -35,6 +35,7 @@ __all__ = [
     "LOOKED_UP",
     "REPLACED",
     "SHARED",
+    "SHARED_KEYS",
     "Load",
     "Name",
     "Shelf",
@@ -108,6 +109,8 @@ KINDS: dict[str, type[CaseFile]] = {
 _LATER = frozenset({"conduct", "ratings", "practice", "host"})
 """Kinds that rest on facts told by the others, and are judged after them."""
 _SEPARATOR = "\x1f"
+SHARED_KEYS = SHARED + _SEPARATOR
+"""What keys of shared case files begin with, and no others."""
 
 
 def key_of(name: Name) -> str:
@@ -128,7 +131,7 @@ def topics_of(kind: str, case_id: str) -> tuple[str, ...]:
 
 def is_shared(key: str) -> bool:
     """Whether a stored case file is one in which facts of several institutions meet."""
-    return name_of(key)[0] == SHARED
+    return key.startswith(SHARED_KEYS)
 
 
 class Shelf:
