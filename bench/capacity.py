@@ -1,28 +1,21 @@
 """What a district, a province and a nation need: docs/capacity.md, from measured figures.
 
-    python -m bench.capacity
-
-The arithmetic of the page stands here once. Rates come from bench/results/throughput.json (the
-worker's median), bytes from footprint.json, memory and restoring from scale.json; what is planned
-with lies above what was measured, since identifiers of real hospitals are longer.
+The arithmetic of the page stands here once (bench/pages.py writes it). Rates come from
+bench/results/throughput.json (the worker's median), bytes from footprint.json, memory and restoring
+from scale.json; what is planned with lies above what was measured, since identifiers of real
+hospitals are longer.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-import click
-
 from bench.contenders import WORKER
-from bench.machine import RESULTS
 from bench.report import Spread
-from tests.support.kafka import ROOT
 
-DOCUMENT = ROOT / "docs" / "capacity.md"
 TEMPLATE = Path(__file__).with_name("capacity.template.md")
 
 DAYS, RECEIPT_DAYS, COPIES = 28, 7, 3  # schemas/topics.py; IHWATCH_REPLICATION
@@ -78,12 +71,10 @@ class Measured:
     footprints: list[dict[str, Any]]
 
     @classmethod
-    def read(cls) -> Measured:
-        """The figures of the last measurements."""
-        throughput, scale, footprint = (
-            json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-            for name in ("throughput", "scale", "footprint")
-        )
+    def of(
+        cls, throughput: dict[str, Any], scale: dict[str, Any], footprint: dict[str, Any]
+    ) -> Measured:
+        """The figures of the last measurements, as they were written down."""
         worker = [run for run in throughput["measured"] if run["contender"] == WORKER]
         largest = scale["sessions"]["measured"][-1]
         memory = largest["memory"]["restored"] - largest["memory"]["empty"]
@@ -200,14 +191,3 @@ def document(measured: Measured) -> str:
         "weeks": f"{days_until_full(4 * GB, district, measured) / 7:.0f}",
     }
     return TEMPLATE.read_text(encoding="utf-8").format_map(said)
-
-
-@click.command()
-def main() -> None:
-    """Write docs/capacity.md from the last measurements."""
-    DOCUMENT.write_text(document(Measured.read()), encoding="utf-8")
-    click.echo(f"written: {DOCUMENT.relative_to(ROOT)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import click
 
 from bench.machine import RESULTS, machine
+from schemas.directory import Directory
 from streams.rulebook import RULEBOOKS
 from streams.simulator import SimulationConfig, simulate
-from tests.support.replay import Rules, Sender, Written, process
+from streams.supervisor import DECODED_LIMIT
+from tests.support.replay import Logged, Rules, Sender, Written, process
 
 _FRAME = 15
 """Bytes of a record beside key, value and headers, without its share of the batch's header."""
@@ -57,8 +59,8 @@ def record_bytes(
     return _FRAME + len(key or b"") + len(value or b"") + parts
 
 
-def footprint(traffic: Traffic) -> dict[str, Any]:
-    """Bytes for each event of a simulated day, all hospitals in one partition."""
+def log_of(traffic: Traffic) -> tuple[Directory, list[Logged]]:
+    """A simulated day, encoded and signed, all hospitals in one partition."""
     simulation = simulate(
         SimulationConfig(
             seed=7,
@@ -72,24 +74,30 @@ def footprint(traffic: Traffic) -> dict[str, Any]:
     written = Written(Sender(simulation.directory), 1)
     for upload in simulation.uploads:
         written.event(upload.datum, upload.received_at)
-    events = len(written.log[0])
+    return simulation.directory, written.log[0]
+
+
+def footprint(traffic: Traffic) -> dict[str, Any]:
+    """Bytes for each event of the day."""
+    directory, records = log_of(traffic)
+    events = len(records)
     table: dict[str, bytes] = {}
     outputs: Counter[str] = Counter()
     changelog = largest = 0
-    processor = Rules(simulation.directory).processor(0, table, limit=20_000)
-    for _, processed in process(processor, written.log[0], lambda: traffic.batch):
+    processor = Rules(directory).processor(0, table, limit=DECODED_LIMIT)
+    for _, processed in process(processor, records, lambda: traffic.batch):
         for effect in processed.effects:
             outputs[effect.topic.partition(".")[2]] += record_bytes(effect.key, effect.value)
         for key, value in processed.saves.items():
             changelog += record_bytes(key.encode(), value)
             largest = max(largest, len(value))
         table |= processed.saves
-    log = sum(record_bytes(r.key, r.value, r.headers) for r in written.log[0])
+    log = sum(record_bytes(r.key, r.value, r.headers) for r in records)
     return {
         "traffic": traffic.described,
         "events": events,
         "log": log / events,
-        "value": sum(len(r.value or b"") for r in written.log[0]) / events,
+        "value": sum(len(r.value or b"") for r in records) / events,
         **{
             name: outputs[name] / events
             for name in ("alerts", "aggregates", "practice", "receipts")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,8 +65,8 @@ def summary(runs: Sequence[Run]) -> list[Row]:
     return rows
 
 
-def document(report: dict[str, Any], runs: Sequence[Run]) -> str:
-    """docs/benchmarks.md."""
+def document(report: dict[str, Any], runs: Sequence[Run], parts: Mapping[str, str]) -> str:
+    """docs/benchmarks.md; ``parts`` are texts from other measurements, by their place in it."""
     rows = []
     for row in summary(runs):
         name, does, events, *spreads = row
@@ -75,6 +75,7 @@ def document(report: dict[str, Any], runs: Sequence[Run]) -> str:
     said = {
         **report["machine"],
         **report["load"],
+        **parts,
         "packages": _versions(report["machine"]["packages"]),
         "peers": _versions(report["machine"]["peers"]),
         "date": report["date"],

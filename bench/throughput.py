@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from bench import pages
 from bench.contenders import (
     CONTENDERS,
     FLOOR,
@@ -33,10 +34,8 @@ from bench.findings import Findings, check
 from bench.load import Load, make_load
 from bench.machine import RESULTS, machine
 from bench.plot import points
-from bench.report import document, summary
-from tests.support.kafka import ROOT, RealKafka
-
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
+from bench.report import summary
+from tests.support.kafka import RealKafka
 
 
 @dataclass(frozen=True)
@@ -114,8 +113,7 @@ def main(quick: bool, runs: int, only: tuple[str, ...], write: bool) -> None:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "throughput.json").write_text(json.dumps(report, indent=1) + "\n")
         (RESULTS / "throughput.svg").write_text(points(rows), encoding="utf-8")
-        DOCUMENT.write_text(document(report, found), encoding="utf-8")
-        click.echo(f"written: {DOCUMENT.relative_to(ROOT)}")
+        pages.write()
     if any(one.right is False for one in found):
         raise click.ClickException("a contender's findings differ from those of `ihwatch check`")
 

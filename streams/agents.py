@@ -21,7 +21,7 @@ from schemas.settings import Settings
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics
 from streams.cases.shelf import SHARED_KEYS, Load, is_shared
 from streams.effects import Effect, Processed
-from streams.intake import Intake
+from streams.intake import DeployFault, Intake
 from streams.metrics import Metrics
 from streams.processing import Processor
 from streams.reference import ReferenceData
@@ -158,6 +158,7 @@ class Shell:
     async def _finish(self, processor: Processor | SharedProcessor, batch: Batch) -> Processed:
         """Judge a batch, publish, store, and only then let its offset move."""
         try:
+            self._check_partitions()
             processed = processor.process(batch)
         except IhwatchError as fault:
             self.fault = fault
@@ -177,6 +178,15 @@ class Shell:
         self.table.store(batch.partition, saves)
         batch.done()
         return processed
+
+    def _check_partitions(self) -> None:
+        """What is shared waits for every partition, so their number must be known rightly."""
+        name = self.topics.events.name
+        found = self.app.consumer.topic_partitions(name)
+        if found is not None and found != self._partitions:
+            raise DeployFault(
+                f"{name} has {found} partitions, IHWATCH_PARTITIONS={self._partitions}"
+            )
 
     def _passing_on(self, processor: Processor) -> list[Effect]:
         """The clock for those who judge what is shared: after the facts told before it."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 
-from bench.capacity import DOCUMENT, Measured
-from bench.capacity import document as capacity
 from bench.contenders import CONTENDERS, FLOOR, WORKER, Run
 from bench.footprint import record_bytes
 from bench.load import make_load
 from bench.machine import machine
+from bench.pages import pages
 from bench.plot import points
 from bench.report import document, summary
 from schemas.topics import is_tick
@@ -56,13 +55,16 @@ def test_the_report_states_medians_and_ratios_run_by_run() -> None:
     load = {
         "institutions": 5, "sessions_a_day": 20.0, "before": 10, "mean_value_bytes": 170,
     }  # fmt: skip
-    page = document({"date": "2026-03-02", "runs": 3, "machine": machine(), "load": load}, runs)
+    parts = dict.fromkeys(("stages", "growth", "sink", "check"), "")
+    report = {"date": "2026-03-02", "runs": 3, "machine": machine(), "load": load}
+    page = document(report, runs, parts)
     assert "| Bytewax |" in page
     assert "4.00 (4.00 to 4.00)" in page
 
 
-def test_the_page_of_capacity_follows_from_what_was_measured() -> None:
-    assert capacity(Measured.read()) == DOCUMENT.read_text(encoding="utf-8")
+def test_the_pages_say_what_was_measured_last() -> None:
+    for path, text in pages().items():
+        assert path.read_text(encoding="utf-8") == text
 
 
 def test_footprints_count_what_a_record_takes() -> None:

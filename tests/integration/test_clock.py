@@ -126,3 +126,15 @@ def test_a_log_without_the_brokers_clock_is_refused(embedded: Cluster) -> None:
         assert "is not stamped by the broker: set message.timestamp.type to LogAppendTime" in said
         assert deployment.committed() == {0: 0}
         assert not deployment.results().published
+
+
+def test_a_wrong_number_of_partitions_is_refused(embedded: Cluster) -> None:
+    """What hospitals share is judged when every partition has told it: none must be forgotten."""
+    hospitals = Directory.generate([(HOSPITAL, "医院", "national")])
+    with Deployment(embedded, hospitals, partitions=2) as deployment:
+        deployment.publish(opened("s1", "d1", 1_772_424_000_000), 1_772_424_000_000)
+        deployment.flush()
+        with deployment.worker(partitions=1) as worker:
+            assert worker.wait() == 5
+            assert "has 2 partitions, IHWATCH_PARTITIONS=1" in worker.output()
+        assert not any(deployment.committed().values())
