@@ -143,9 +143,15 @@ class Shell:
         processed = await self._finish(processor, batch)
         self.partitions.give_back(generation, processor)
         clock = processor.supervisor.clock
-        self._last_record[batch.partition] = (time.monotonic(), clock)
+        self._moved(batch.partition, clock)
         self.metrics.batch(batch.partition, len(batch), processed, clock, started)
         await asyncio.sleep(0)
+
+    def _moved(self, partition: int, clock: int) -> None:
+        """Note since when a partition's clock stands: refused records do not move it."""
+        seen = self._last_record.get(partition)
+        if seen is None or clock > seen[1]:
+            self._last_record[partition] = (time.monotonic(), clock)
 
     async def process_shared(self, batch: Batch) -> None:
         """Process one batch of one partition of shared facts to its end."""
@@ -181,9 +187,10 @@ class Shell:
 
     def _check_partitions(self) -> None:
         """What is shared waits for every partition, so their number must be known rightly."""
-        name = self.topics.events.name
-        found = self.app.consumer.topic_partitions(name)
-        if found is not None and found != self._partitions:
+        for name in (self.topics.events.name, self.topics.practice.name):
+            found = self.app.consumer.topic_partitions(name)
+            if found is None or found == self._partitions:
+                continue
             raise DeployFault(
                 f"{name} has {found} partitions, IHWATCH_PARTITIONS={self._partitions}"
             )
@@ -227,10 +234,10 @@ class Shell:
         if seen is None:
             return True
         idle = now - seen[0]
-        if processor is None or idle < self._tick_after:
-            return False
         if idle >= _TICK_ANYWAY * self._tick_after:
             return True
+        if processor is None or idle < self._tick_after:
+            return False
         due = processor.supervisor.next_due
         clock = processor.supervisor.clock
         return due is not None and due <= clock + idle * 1_000 + 1

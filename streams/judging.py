@@ -227,7 +227,8 @@ class Bench:
             if any(topic == REPLACED + judged.rule.id for judged in due):
                 self._shelf.unwatch(name, case, topic)
         for topic, span in watched.items():
-            self._shelf.watch(name, case, topic, span)
+            if not topic.startswith("told/"):  # whoever tells has the case file judged anyway
+                self._shelf.watch(name, case, topic, span)
 
     def _dispute(
         self,

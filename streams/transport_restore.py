@@ -3,8 +3,12 @@
 Faust 0.15.3 passes every changelog record through a queue, an event and a scheduler: a million case
 files take minutes. Here librdkafka's batches go into the store as they come. Faust then finds that
 nothing is left; whatever is (a broker that stalls, records that came meanwhile) it reads itself.
+
+This is done by the task that recovers, never in a callback of the rebalance: while that runs no
+heartbeat is sent.
 """
 
+import asyncio
 import logging
 import time
 from collections import defaultdict
@@ -65,7 +69,7 @@ def catch_up(
         consumer.assign(starts)
         while left and not stopped():
             found = consumer.consume(RECORDS, timeout=0.5)
-            if found:
+            if any(message.error() is None for message in found[:1]):
                 progress = time.monotonic()
             elif time.monotonic() - progress > STALLED:
                 break
@@ -86,6 +90,8 @@ def catch_up(
                     if error.code() == KafkaError._AUTO_OFFSET_RESET:
                         left.discard(_place(message)[0])
             for partition, end in ends.items():
+                if stopped():
+                    return
                 apply(partition, batches[partition], end)
                 count += len(batches[partition])
     except KafkaException as error:
@@ -97,6 +103,39 @@ def catch_up(
         "changelog read ahead",
         extra={"records": count, "seconds": seconds, "unfinished": len(left)},
     )
+
+
+class ReadAhead:
+    """At most one reading at a time, in a thread of its own, which can be ended and waited for."""
+
+    def __init__(self) -> None:
+        self._thread: asyncio.Future[None] | None = None
+        self._ended = True
+
+    async def run(
+        self, brokers: str, topic: str, reached: Mapping[int, int | None], apply: Apply, most: float
+    ) -> None:
+        """Catch up for at most so many seconds; one who is cancelled here has to call `end`."""
+        await self.end()
+        self._ended = False
+        deadline = time.monotonic() + most
+
+        def stopped() -> bool:
+            return self._ended or time.monotonic() > deadline
+
+        self._thread = asyncio.get_running_loop().run_in_executor(
+            None, catch_up, brokers, topic, dict(reached), apply, stopped
+        )
+        await asyncio.shield(self._thread)
+
+    async def end(self) -> None:
+        """Have the reading end, and return when nothing more is applied."""
+        self._ended = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.wait({thread})
+            if (error := thread.exception()) is not None:
+                logger.warning("changelog not read ahead", extra={"reason": repr(error)})
 
 
 def _place(message: Message) -> tuple[int, int]:

@@ -16,21 +16,22 @@ partition. What was found about Faust 0.15.3's stores:
   (`transport_restore`).
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import faust
 from faust.stores import memory, rocksdb
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
-from faust.types import TP, CollectionT, EventT, StoreT
+from faust.types import TP, ConsumerT, EventT, StoreT
 from rocksdict import WriteBatch
 from yarl import URL
 
 from streams.transport_producer import BatchProducer
-from streams.transport_restore import Apply, Records, catch_up
+from streams.transport_restore import ReadAhead, Records
 
 # For each partition. The defaults (2 GiB of cache, 3 x 64 MB of buffers) suit one database, not
 # many.
@@ -54,7 +55,10 @@ class CaseTable(faust.Table[bytes, bytes]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._known: dict[int, int | None] = {}  # how far stores hold all of the changelog
         self._acknowledged: dict[int, int] = {}
+        self._read_ahead = ReadAhead()
+        self._moving = False
 
     def items_of(self, partition: int, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield all keys that begin so, and their values, of a partition, in no particular order.
@@ -84,25 +88,72 @@ class CaseTable(faust.Table[bytes, bytes]):
         """Write what changed, and put its changelog on its way: durable after the next barrier."""
         if not changes:
             return
+        store = self.data
+        database = None if isinstance(store, _MemoryStore) else self._database(partition)
         producer, topic = self.app.producer, self.changelog_topic.get_topic_name()
         assert isinstance(producer, BatchProducer), "install() was not called"
-        caught_up = partial(self._caught_up, partition)
+        if partition not in self._known:
+            reached = store.persisted_offset(TP(topic, partition))
+            self._known[partition] = -1 if reached is None else reached
+        caught_up = partial(self._caught_up, partition, len(changes))
         for left, (key, value) in zip(range(len(changes))[::-1], changes.items(), strict=True):
             then = None if left else caught_up  # what comes last vouches for all before it
             producer.produce(topic, key, value, partition, then=then)
-        store = self.data
         if isinstance(store, _MemoryStore):
             store.change(partition, changes.items())
-            return
-        offset = self._acknowledged.pop(partition, None)
-        self._database(partition).write(_write_batch(changes.items(), offset))
+        else:
+            assert database is not None
+            database.write(_write_batch(changes.items(), self._acknowledged.pop(partition, None)))
 
-    def _caught_up(self, partition: int, offset: int) -> None:
-        """The changelog has everything up to an offset, and so has RocksDB.
+    def _caught_up(self, partition: int, count: int, offset: int) -> None:
+        """The changelog has the last ``count`` entries up to an offset, and so has RocksDB.
 
-        Noted there with the next batch: a worker that restarts reads the last one once more.
+        Noted there with the next batch: a worker that restarts reads the last one once more. Where
+        somebody else has written between, RocksDB has not everything: from there on a restart
+        reads it all again.
         """
-        self._acknowledged[partition] = offset
+        if self._known.get(partition) == offset - count:
+            self._known[partition] = self._acknowledged[partition] = offset
+        else:
+            self._known[partition] = None
+
+    async def read_ahead(self, tps: Iterable[TP], most: float) -> None:
+        """Bring partitions up to date with the changelog, for at most so many seconds."""
+        store, topic = self.data, self.changelog_topic.get_topic_name()
+        assert isinstance(store, _RocksStore | _MemoryStore)
+        await self._read_ahead.end()
+        if self._moving:
+            return
+        reached = {tp.partition: store.persisted_offset(tp) for tp in tps if store.holds(tp)}
+        urls, port = self.app.conf.broker_consumer, driver.Transport.default_port
+        brokers = ",".join(driver.server_list(urls, port))
+        await self._read_ahead.run(brokers, topic, reached, store.apply, most)
+
+    def reached(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """How far the stores of partitions hold the changelog; of none that has nothing of it."""
+        store = self.data
+        assert isinstance(store, _RocksStore | _MemoryStore)
+        found = {tp: store.persisted_offset(tp) for tp in tps if store.holds(tp)}
+        return {tp: offset for tp, offset in found.items() if offset is not None}
+
+    async def on_rebalance(
+        self,
+        assigned: set[TP],
+        revoked: set[TP],
+        newly_assigned: set[TP],
+        generation_id: int = 0,
+    ) -> None:
+        """Open and close partitions, when nobody reads into them any more."""
+        self._moving = True
+        await self._read_ahead.end()
+        self._known.clear()
+        self._acknowledged.clear()
+        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        self._moving = False
+
+    async def on_stop(self) -> None:
+        await self._read_ahead.end()
+        await super().on_stop()
 
     def _database(self, partition: int) -> Any:
         store = self.data
@@ -131,8 +182,27 @@ def case_table(app: faust.App, name: str) -> CaseTable:
         beacon=app.tables.beacon,
         options=dict(ROCKSDB_OPTIONS),  # a copy: the store takes entries out of it
     )
-    app.tables.add(table)
+    tables = cast(TableManager, app.tables)
+    tables._recovery = _Recovery(app, tables, beacon=tables.beacon, loop=tables.loop)
+    tables.add(table)
     return table
+
+
+class _Recovery(Recovery):
+    """Faust's recovery, with changelogs read ahead; of what is read then it knows nothing."""
+
+    async def _build_highwaters(
+        self, consumer: ConsumerT, tps: set[TP], destination: Any, title: str
+    ) -> None:
+        if title == "active":
+            most = self.app.conf.broker_request_timeout / 2  # Faust gives up after the whole
+            for table in self.tables.values():
+                assert isinstance(table, CaseTable)
+                mine = {tp for tp in tps if tp.topic in table.changelog_topic.topics}
+                await table.read_ahead(mine, most)
+                for tp, offset in table.reached(mine).items():
+                    self.active_offsets[tp] = offset
+        await super()._build_highwaters(consumer, tps, destination, title)
 
 
 def _write_batch(changes: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> WriteBatch:
@@ -148,28 +218,15 @@ def _write_batch(changes: Iterable[tuple[bytes, bytes | None]], offset: int | No
     return batch
 
 
-async def _read_ahead(
-    store: StoreT[bytes, bytes], table: CollectionT, partitions: Iterable[int], apply: Apply
-) -> None:
-    """Bring partitions up to date, before recovery asks how far they are."""
-    app, topic = table.app, table.changelog_topic.get_topic_name()
-    brokers = ",".join(driver.server_list(app.conf.broker_consumer, driver.Transport.default_port))
-    reached = {p: store.persisted_offset(TP(topic, p)) for p in partitions}
-    await asyncio.to_thread(catch_up, brokers, topic, reached, apply, lambda: app.should_stop)
-
-
 class _RocksStore(rocksdb.Store):
-    """One database for each partition, which catches up when it is assigned."""
+    """One database for each partition."""
 
-    async def assign_partitions(
-        self, table: CollectionT, tps: set[TP], generation_id: int = 0
-    ) -> None:
-        await super().assign_partitions(table, tps, generation_id)
-        topics = table.changelog_topic.topics
-        mine = [tp.partition for tp in tps if tp.topic in topics and tp.partition in self._dbs]
-        await _read_ahead(self, table, mine, self._apply)
+    def holds(self, tp: TP) -> bool:
+        """Whether a partition is open here; asking for anything else of it would open it."""
+        return tp.partition in self._dbs
 
-    def _apply(self, partition: int, records: Records, offset: int) -> None:
+    def apply(self, partition: int, records: Records, offset: int) -> None:
+        """Take in a part of the changelog, up to and including an offset."""
         self._dbs[partition].write(_write_batch(records, offset))
 
 
@@ -179,6 +236,9 @@ class _MemoryStore(memory.Store[bytes, bytes]):
     def __post_init__(self) -> None:
         self.partitions: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
         self._reached: dict[int, int] = {}
+
+    def holds(self, tp: TP) -> bool:
+        return True
 
     def persisted_offset(self, tp: TP) -> int | None:
         return self._reached.get(tp.partition)
@@ -209,15 +269,13 @@ class _MemoryStore(memory.Store[bytes, bytes]):
         newly_assigned: set[TP],
         generation_id: int = 0,
     ) -> None:
-        topics = self.table.changelog_topic.topics
         for tp in revoked | newly_assigned:
-            if tp.topic in topics:
+            if tp.topic in self.table.changelog_topic.topics:
                 self.partitions.pop(tp.partition, None)
                 self._reached.pop(tp.partition, None)
-        mine = [tp.partition for tp in newly_assigned if tp.topic in topics]
-        await _read_ahead(self, self.table, mine, self._apply)
 
-    def _apply(self, partition: int, records: Records, offset: int) -> None:
+    def apply(self, partition: int, records: Records, offset: int) -> None:
+        """Take in a part of the changelog, up to and including an offset."""
         self.change(partition, records)
         self._reached[partition] = offset
 

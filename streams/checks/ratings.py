@@ -102,9 +102,8 @@ def _day(day: int, places: Iterable[str], known_by: int, ctx: Context) -> _Tally
     """What was told of a day, in its slices, by an instant.
 
     Later versions must not matter before the next day's judging, so nothing wakes this rule for
-    them; the day is watched for what is received out of order.
+    them; what is received out of order has the case file judged anew by whoever tells it.
     """
-    ctx.records.watch(f"told/rated/{day}/", 0, FOREVER)
     counted: list[Evidence] = []
     for place in places:
         last: dict[str, Evidence] = {}

@@ -398,6 +398,7 @@ RULES = (
         reads={
             "MedicalRecordArchived": ("content_hash",),
             "RecordOperationLogged": ("operation", "operator_id"),
+            "SessionOpened": (),
         },
         judges={"record": tampered},
     ),

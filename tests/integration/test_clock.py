@@ -112,6 +112,30 @@ def test_ticks_alone_let_absences_ripen(kafka: Cluster) -> None:
     assert 2 <= len(ticks) <= 40, "a tick moves the clock where something waits for it, no more"
 
 
+@pytest.mark.kafka
+def test_refused_records_do_not_hold_up_the_clock(kafka: Cluster) -> None:
+    """They move no clock, and do not keep ticks away from a partition where nothing else comes."""
+    hospitals = Directory.generate([(HOSPITAL, "医院", "national")])
+    with Deployment(
+        kafka, hospitals, partitions=1, clock="log-append", overrides=SOON, tick_interval_ms=500
+    ) as deployment:
+        now = int(time.time() * 1_000)
+        deployment.publish(opened("s1", "d1", now), now)
+        deployment.flush()
+        with deployment.worker() as worker:
+
+            def suspected() -> bool:
+                deployment.send(HOSPITAL.encode(), b"?", [], now)
+                deployment.flush()
+                found = Results(deployment.topics)
+                for message in deployment.read(deployment.topics.alerts.name):
+                    found.take(deployment.topics.alerts.name, message.value() or b"")
+                return bool(history(found, "s1"))
+
+            worker.until(suspected, patience=30)
+            assert worker.stop() == 0
+
+
 def test_a_log_without_the_brokers_clock_is_refused(embedded: Cluster) -> None:
     """Whoever stamps a record sets the clock that a hospital is judged by."""
     hospitals = Directory.generate([(HOSPITAL, "医院", "national")])

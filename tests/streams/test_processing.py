@@ -12,12 +12,15 @@ from schemas.errors import Reason
 from schemas.flat import from_flat
 from schemas.topics import Topics
 from schemas.wire import decode_output
+from streams.cases.base import glance
 from streams.events import Event
 from streams.findings import SHOWN_EVIDENCE, State, Verdict, open_finding, restate
 from streams.intake import Intake, LogRecord, Refusal, Sorted
 from streams.processing import Processor
 from streams.rulebook import Library
+from streams.simulator import SimulationConfig, simulate
 from streams.supervisor import Supervisor
+from tests.support.replay import Rules, Sender, Written, process
 
 EXAMPLE = Path(__file__).parents[1] / "fixtures" / "events" / "ServiceRated.json"
 
@@ -84,3 +87,20 @@ def test_a_finding_names_only_so_much_evidence() -> None:
     finding = open_finding(verdict, settings, "guangxi", "I1")
     restate(finding, verdict, settings, "guangxi")
     assert finding.evidence == list(named[:SHOWN_EVIDENCE])
+
+
+def test_what_is_told_is_watched_by_nobody() -> None:
+    """Whoever tells has the case file judged: to watch it as well would grow with every fact."""
+    simulation = simulate(SimulationConfig(seed=3, days=2, institutions={"guangxi": 1}, rate=20.0))
+    written = Written(Sender(simulation.directory), 1)
+    for upload in simulation.uploads:
+        written.event(upload.datum, upload.received_at)
+    written.tick(simulation.end)
+    table: dict[str, bytes] = {}
+    processor = Rules(simulation.directory).processor(0, table)
+    for _, processed in process(processor, written.log[0], lambda: 50):
+        table |= processed.saves
+    assert any(key.split("\x1f")[1:] == ["ratings", ""] for key in table)
+    watched = {topic for value in table.values() for topic in glance(value).watches}
+    assert any(topic.startswith("ledger/") for topic in watched)
+    assert not any(topic.startswith("told/") for topic in watched)
