@@ -15,6 +15,7 @@ import msgspec
 
 from streams.cases.base import FOREVER, CaseFile, Corrections, effective
 from streams.cases.session import (
+    OF_A_SESSION,
     REMOTE_MEDICINE,
     CaseView,
     Session,
@@ -69,7 +70,6 @@ _LEADING = {
 """Kinds of case file about one act, with the event whose time decides the rulebook."""
 
 _ACT_KINDS = frozenset(_LEADING)
-_OF_A_SESSION = frozenset({"prescription", "supply", "record"})
 _SHARED_KINDS = frozenset({"practice", "host"})
 _TIMELESS = frozenset(
     {"institution", "department", "person", "conduct", "ratings", "stream", "manifest", "silence"}
@@ -223,8 +223,9 @@ class Bench:
         """Note what the verdicts rest on, and when they may change by themselves."""
         case.wakes |= sitting.wakes
         watched = sitting.records.watched
-        for topic in [t for t in case.watches if t.startswith(REPLACED) and t not in watched]:
-            if any(topic == REPLACED + judged.rule.id for judged in due):
+        for judged in due:
+            topic = REPLACED + judged.rule.id
+            if topic in case.watches and topic not in watched:
                 self._shelf.unwatch(name, case, topic)
         for topic, span in watched.items():
             if not topic.startswith("told/"):  # whoever tells has the case file judged anyway
@@ -425,7 +426,7 @@ class Bench:
         view = make(case_id, known)
         leading = view.first(_LEADING[kind]) or items[0]
         session = view if isinstance(view, Session) else None
-        if kind in _OF_A_SESSION:
+        if kind in OF_A_SESSION:
             session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)
             session = None if session_id is None else records.session(session_id)
         book = self._book(candidate, records, leading.t)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
+from streams.cases.session import OF_A_SESSION
 from streams.checks import (
     accuracy,
     disclosure,
@@ -82,8 +83,10 @@ def _mask(reads: Iterable[str]) -> int:
 def _judged(rule: Rule, kind: str, judge: Judge) -> Judged:
     clauses = {None, *"abcdef"}
     answered = any(rule.resolution(clause) is Resolution.ADMIN for clause in clauses)
-    reads = rule.reads_of.get(kind, rule.reads)
-    return Judged(rule, judge, _mask(reads) | (_NOTICES if answered else 0))
+    mask = _mask(rule.reads_of.get(kind, rule.reads))
+    if kind in OF_A_SESSION:
+        mask |= mask_of("SessionOpened")
+    return Judged(rule, judge, mask | (_NOTICES if answered else 0))
 
 
 def _by_kind() -> dict[str, tuple[Judged, ...]]:

@@ -248,9 +248,6 @@ _READS: dict[str, tuple[str, ...]] = {
     "FeeCharged": ("lines", "total_fen"),
 }
 
-_OF_ITS_SESSION = "SessionOpened"
-"""What tells whether a prescription or supply is telemedicine, and the patient's age."""
-
 RULES = (
     Rule(
         id="UPL-05",
@@ -261,9 +258,8 @@ RULES = (
                 "PrescriptionReviewed",
                 "DrugSupplied",
                 "AdverseEventReported",
-                _OF_ITS_SESSION,
             ),
-            "supply": ("DrugSupplied", _OF_ITS_SESSION),
+            "supply": ("DrugSupplied",),
         },
         auto=ALL,
         judges={

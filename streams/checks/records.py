@@ -398,7 +398,6 @@ RULES = (
         reads={
             "MedicalRecordArchived": ("content_hash",),
             "RecordOperationLogged": ("operation", "operator_id"),
-            "SessionOpened": (),
         },
         judges={"record": tampered},
     ),
