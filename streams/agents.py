@@ -103,7 +103,7 @@ class Shell:
         self._pass_on_after = settings.tick_interval_ms if self._broker_clock else 1
         self._reference = reference
         self._partitions = settings.partitions
-        self._last_record: dict[int, tuple[float, int]] = {}
+        self._stood: dict[int, tuple[float, int]] = {}  # since when each clock stands, and where
         self._passed_on: dict[int, int] = {}
         self.table: CaseTable = case_table(app, CASES)
         self.partitions: Partitions[Processor] = Partitions(self._processor)
@@ -124,7 +124,7 @@ class Shell:
     @property
     def clocks(self) -> dict[int, int]:
         """The platform clock of each partition processed since it was assigned (epoch ms)."""
-        return {partition: clock for partition, (_, clock) in self._last_record.items()}
+        return {partition: clock for partition, (_, clock) in self._stood.items()}
 
     async def supervise(self, stream: StreamT[Any]) -> None:
         """Process batches one after the other; a batch that cannot be finished ends the worker."""
@@ -139,38 +139,32 @@ class Shell:
     async def process(self, batch: Batch) -> None:
         """Process one batch of one partition of events to its end."""
         started = time.monotonic()
-        generation, processor = self.partitions.take(batch.partition)
-        processed = await self._finish(processor, batch)
-        self.partitions.give_back(generation, processor)
-        clock = processor.supervisor.clock
-        self._moved(batch.partition, clock)
+        processed, clock = await self._finish(self.partitions, batch)
+        stood = self._stood.get(batch.partition)
+        if stood is None or clock > stood[1]:  # refused records do not move it
+            self._stood[batch.partition] = (time.monotonic(), clock)
         self.metrics.batch(batch.partition, len(batch), processed, clock, started)
         await asyncio.sleep(0)
 
-    def _moved(self, partition: int, clock: int) -> None:
-        """Note since when a partition's clock stands: refused records do not move it."""
-        seen = self._last_record.get(partition)
-        if seen is None or clock > seen[1]:
-            self._last_record[partition] = (time.monotonic(), clock)
-
     async def process_shared(self, batch: Batch) -> None:
         """Process one batch of one partition of shared facts to its end."""
-        generation, processor = self.shared.take(batch.partition)
-        processed = await self._finish(processor, batch)
-        self.shared.give_back(generation, processor)
-        self.metrics.shared(batch.partition, processed, processor.supervisor.clock)
+        processed, clock = await self._finish(self.shared, batch)
+        self.metrics.shared(batch.partition, processed, clock)
         await asyncio.sleep(0)
 
-    async def _finish(self, processor: Processor | SharedProcessor, batch: Batch) -> Processed:
-        """Judge a batch, publish, store, and only then let its offset move."""
+    async def _finish(self, partitions: Partitions[P], batch: Batch) -> tuple[Processed, int]:
+        """Judge a batch, publish, store, and only then let its offset move.
+
+        Returns what followed from it, and the clock that its partition has reached.
+        """
         try:
-            self._check_partitions()
+            generation, processor = partitions.take(batch.partition)
             processed = processor.process(batch)
         except IhwatchError as fault:
             self.fault = fault
             log.critical("the worker stops", extra={"fault": str(fault)})
             raise
-        clocks = [] if isinstance(processor, SharedProcessor) else self._passing_on(processor)
+        clocks = self._passing_on(processor) if isinstance(processor, Processor) else []
         for effect in (*processed.effects, *clocks):
             publish(
                 self.app,
@@ -183,7 +177,8 @@ class Shell:
         saves = {key.encode(): value for key, value in processed.saves.items()}
         self.table.store(batch.partition, saves)
         batch.done()
-        return processed
+        partitions.give_back(generation, processor)
+        return processed, processor.supervisor.clock
 
     def _check_partitions(self) -> None:
         """What is shared waits for every partition, so their number must be known rightly."""
@@ -218,7 +213,7 @@ class Shell:
         for tp in self.app.consumer.assignment():
             if tp.topic != self.topics.events.name or not self._wants_tick(tp.partition, now):
                 continue
-            self._last_record[tp.partition] = (now, self._last_record.get(tp.partition, (0, 0))[1])
+            self._stood[tp.partition] = (now, self._stood.get(tp.partition, (0, 0))[1])
             publish(
                 self.app,
                 tp.topic,
@@ -229,11 +224,11 @@ class Shell:
             )
 
     def _wants_tick(self, partition: int, now: float) -> bool:
-        seen = self._last_record.get(partition)
+        stood = self._stood.get(partition)
         processor = self.partitions.get(partition)
-        if seen is None:
+        if stood is None:
             return True
-        idle = now - seen[0]
+        idle = now - stood[0]
         if idle >= _TICK_ANYWAY * self._tick_after:
             return True
         if processor is None or idle < self._tick_after:
@@ -251,6 +246,7 @@ class Shell:
 
     def _supervisor(self, partition: int, shared: bool) -> Supervisor:
         """A supervisor that takes up its case files where the table has them."""
+        self._check_partitions()
         supervisor = Supervisor(
             self._library,
             self._candidates,
@@ -279,6 +275,6 @@ class Shell:
     async def _reassigned(self, *_: Any, **__: Any) -> None:
         self.partitions.forget()
         self.shared.forget()
-        self._last_record.clear()
+        self._stood.clear()
         self._passed_on.clear()
         self.metrics.reassigned()

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -25,25 +25,25 @@ from confluent_kafka import (
 
 logger = logging.getLogger(__name__)
 
-Records = list[tuple[bytes, bytes | None]]
-Apply = Callable[[int, Records, int], None]
-"""Takes partition, keys and values in order, and the offset they reach."""
+Entries = Iterable[tuple[bytes, bytes | None]]
+"""Keys and values of a changelog, in order; None deletes."""
+Write = Callable[[int, Entries, int], None]
+"""Takes partition, entries, and the offset that they reach."""
 
 RECORDS = 10_000  # at most in one batch
-STALLED = 30.0  # seconds without a record after which the rest is left to Faust
 
 
 def catch_up(
     brokers: str,
     topic: str,
     reached: Mapping[int, int | None],
-    apply: Apply,
+    write: Write,
     stopped: Callable[[], bool],
 ) -> None:
-    """Apply everything in a changelog after the offsets ``reached``, by partition, to its end now.
+    """Write everything in a changelog after the offsets ``reached``, by partition, to its end now.
 
     Blocks; to be run in a thread. Ends early, and says so in the log, when the brokers fail or
-    ``stopped`` says yes: what was applied stays applied.
+    ``stopped`` says yes: what was written stays written.
     """
     starts = [
         TopicPartition(topic, partition, OFFSET_BEGINNING if offset is None else offset + 1)
@@ -51,7 +51,7 @@ def catch_up(
     ]
     if not starts:
         return
-    begun = progress = time.monotonic()
+    begun = time.monotonic()
     left, count = set(reached), 0
     consumer = Consumer(
         {
@@ -69,11 +69,7 @@ def catch_up(
         consumer.assign(starts)
         while left and not stopped():
             found = consumer.consume(RECORDS, timeout=0.5)
-            if any(message.error() is None for message in found[:1]):
-                progress = time.monotonic()
-            elif time.monotonic() - progress > STALLED:
-                break
-            batches: defaultdict[int, Records] = defaultdict(list)
+            batches: defaultdict[int, list[tuple[bytes, bytes | None]]] = defaultdict(list)
             ends: dict[int, int] = {}
             for message in found:
                 error = message.error()
@@ -90,9 +86,7 @@ def catch_up(
                     if error.code() == KafkaError._AUTO_OFFSET_RESET:
                         left.discard(_place(message)[0])
             for partition, end in ends.items():
-                if stopped():
-                    return
-                apply(partition, batches[partition], end)
+                write(partition, batches[partition], end)
                 count += len(batches[partition])
     except KafkaException as error:
         logger.warning("changelog not read", extra={"reason": error.args[0].str()})
@@ -113,10 +107,10 @@ class ReadAhead:
         self._ended = True
 
     async def run(
-        self, brokers: str, topic: str, reached: Mapping[int, int | None], apply: Apply, most: float
+        self, brokers: str, topic: str, reached: Mapping[int, int | None], write: Write, most: float
     ) -> None:
-        """Catch up for at most so many seconds; one who is cancelled here has to call `end`."""
-        await self.end()
+        """Catch up for at most so many seconds, when an earlier reading has been ended."""
+        assert self._thread is None
         self._ended = False
         deadline = time.monotonic() + most
 
@@ -124,12 +118,12 @@ class ReadAhead:
             return self._ended or time.monotonic() > deadline
 
         self._thread = asyncio.get_running_loop().run_in_executor(
-            None, catch_up, brokers, topic, dict(reached), apply, stopped
+            None, catch_up, brokers, topic, reached, write, stopped
         )
         await asyncio.shield(self._thread)
 
     async def end(self) -> None:
-        """Have the reading end, and return when nothing more is applied."""
+        """Have the reading end, whoever waited for it; return when nothing more is written."""
         self._ended = True
         thread, self._thread = self._thread, None
         if thread is not None:

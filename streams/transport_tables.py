@@ -16,7 +16,6 @@ partition. What was found about Faust 0.15.3's stores:
   (`transport_restore`).
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, cast
@@ -31,7 +30,7 @@ from rocksdict import WriteBatch
 from yarl import URL
 
 from streams.transport_producer import BatchProducer
-from streams.transport_restore import ReadAhead, Records
+from streams.transport_restore import Entries, ReadAhead
 
 # For each partition. The defaults (2 GiB of cache, 3 x 64 MB of buffers) suit one database, not
 # many.
@@ -49,8 +48,7 @@ Changes = Mapping[bytes, bytes | None]
 class CaseTable(faust.Table[bytes, bytes]):
     """A table that is read and written partition by partition, while the agent holds a batch of it.
 
-    Reading and writing raise `LookupError` for a partition of RocksDB that is not assigned; in
-    memory it is empty.
+    Reading and writing raise `LookupError` for a partition that is not assigned.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -65,32 +63,18 @@ class CaseTable(faust.Table[bytes, bytes]):
 
         Complete once recovery is over, so at the latest with the first batch of the partition.
         """
-        store = self.data
-        if isinstance(store, _MemoryStore):
-            found: Iterable[tuple[bytes, bytes]] = store.partitions.get(partition, {}).items()
-            yield from (item for item in found if item[0].startswith(prefix))
-            return
-        for key, value in self._database(partition).items(from_key=prefix):
-            if not key.startswith(prefix):
-                return
-            if key != rocksdb.Store.offset_key:
-                yield key, value
+        return self._cases(partition).items_of(partition, prefix)
 
     def read(self, partition: int, key: bytes) -> bytes | None:
         """The value of a key; None if there is none."""
-        store = self.data
-        if isinstance(store, _MemoryStore):
-            return store.partitions.get(partition, {}).get(key)
-        value: bytes | None = self._database(partition).get(key)
-        return value
+        return self._cases(partition).read(partition, key)
 
     def store(self, partition: int, changes: Changes) -> None:
         """Write what changed, and put its changelog on its way: durable after the next barrier."""
         if not changes:
             return
-        store = self.data
-        database = None if isinstance(store, _MemoryStore) else self._database(partition)
-        producer, topic = self.app.producer, self.changelog_topic.get_topic_name()
+        store, topic = self._cases(partition), self.changelog_topic.get_topic_name()
+        producer = self.app.producer
         assert isinstance(producer, BatchProducer), "install() was not called"
         if partition not in self._known:
             reached = store.persisted_offset(TP(topic, partition))
@@ -99,17 +83,13 @@ class CaseTable(faust.Table[bytes, bytes]):
         for left, (key, value) in zip(range(len(changes))[::-1], changes.items(), strict=True):
             then = None if left else caught_up  # what comes last vouches for all before it
             producer.produce(topic, key, value, partition, then=then)
-        if isinstance(store, _MemoryStore):
-            store.change(partition, changes.items())
-        else:
-            assert database is not None
-            database.write(_write_batch(changes.items(), self._acknowledged.pop(partition, None)))
+        store.write(partition, changes.items(), self._acknowledged.pop(partition, None))
 
     def _caught_up(self, partition: int, count: int, offset: int) -> None:
-        """The changelog has the last ``count`` entries up to an offset, and so has RocksDB.
+        """The changelog has the last ``count`` entries up to an offset, and so has the store.
 
         Noted there with the next batch: a worker that restarts reads the last one once more. Where
-        somebody else has written between, RocksDB has not everything: from there on a restart
+        somebody else has written between, the store has not everything: from there on a restart
         reads it all again.
         """
         if self._known.get(partition) == offset - count:
@@ -117,52 +97,46 @@ class CaseTable(faust.Table[bytes, bytes]):
         else:
             self._known[partition] = None
 
-    async def read_ahead(self, tps: Iterable[TP], most: float) -> None:
-        """Bring partitions up to date with the changelog, for at most so many seconds."""
-        store, topic = self.data, self.changelog_topic.get_topic_name()
-        assert isinstance(store, _RocksStore | _MemoryStore)
+    async def read_ahead(self, tps: Iterable[TP], most: float) -> dict[TP, int]:
+        """Bring partitions up to date with the changelog, for at most so many seconds.
+
+        Returns how far each then is; partitions that hold nothing are left out.
+        """
         await self._read_ahead.end()
         if self._moving:
-            return
-        reached = {tp.partition: store.persisted_offset(tp) for tp in tps if store.holds(tp)}
+            return {}
+        held = [tp for tp in tps if self._stored().holds(tp.partition)]
+        reached = {tp.partition: self._stored().persisted_offset(tp) for tp in held}
         urls, port = self.app.conf.broker_consumer, driver.Transport.default_port
         brokers = ",".join(driver.server_list(urls, port))
-        await self._read_ahead.run(brokers, topic, reached, store.apply, most)
+        topic = self.changelog_topic.get_topic_name()
+        await self._read_ahead.run(brokers, topic, reached, self._stored().write, most)
+        now = {tp: self._stored().persisted_offset(tp) for tp in held}
+        return {tp: offset for tp, offset in now.items() if offset is not None}
 
-    def reached(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """How far the stores of partitions hold the changelog; of none that has nothing of it."""
-        store = self.data
-        assert isinstance(store, _RocksStore | _MemoryStore)
-        found = {tp: store.persisted_offset(tp) for tp in tps if store.holds(tp)}
-        return {tp: offset for tp, offset in found.items() if offset is not None}
-
-    async def on_rebalance(
-        self,
-        assigned: set[TP],
-        revoked: set[TP],
-        newly_assigned: set[TP],
-        generation_id: int = 0,
-    ) -> None:
+    async def on_rebalance(self, *moved: Any, **more: Any) -> None:
         """Open and close partitions, when nobody reads into them any more."""
         self._moving = True
         await self._read_ahead.end()
         self._known.clear()
         self._acknowledged.clear()
-        await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        await super().on_rebalance(*moved, **more)
         self._moving = False
 
     async def on_stop(self) -> None:
         await self._read_ahead.end()
         await super().on_stop()
 
-    def _database(self, partition: int) -> Any:
+    def _stored(self) -> "_RocksStore | _MemoryStore":
         store = self.data
-        if not isinstance(store, _RocksStore):
-            raise TypeError(f"no partitions in {store!r}")
-        database = store._dbs.get(partition)
-        if database is None:
+        assert isinstance(store, _RocksStore | _MemoryStore)
+        return store
+
+    def _cases(self, partition: int) -> "_RocksStore | _MemoryStore":
+        store = self._stored()
+        if not store.holds(partition):
             raise LookupError(f"partition {partition} is not assigned")
-        return database
+        return store
 
     def _new_store_by_url(self, url: str | URL) -> StoreT[bytes, bytes]:
         if URL(url).scheme == "memory":
@@ -199,57 +173,73 @@ class _Recovery(Recovery):
             for table in self.tables.values():
                 assert isinstance(table, CaseTable)
                 mine = {tp for tp in tps if tp.topic in table.changelog_topic.topics}
-                await table.read_ahead(mine, most)
-                for tp, offset in table.reached(mine).items():
-                    self.active_offsets[tp] = offset
+                for tp, offset in (await table.read_ahead(mine, most)).items():
+                    self.active_offsets[tp] = offset  # a Counter, whose update() would add
         await super()._build_highwaters(consumer, tps, destination, title)
-
-
-def _write_batch(changes: Iterable[tuple[bytes, bytes | None]], offset: int | None) -> WriteBatch:
-    """Changes as one write, with how far of the changelog the database then holds."""
-    batch = WriteBatch(raw_mode=True)
-    for key, value in changes:
-        if value is None:
-            batch.delete(key)
-        else:
-            batch.put(key, value)
-    if offset is not None:
-        batch.put(rocksdb.Store.offset_key, b"%d" % offset)
-    return batch
 
 
 class _RocksStore(rocksdb.Store):
     """One database for each partition."""
 
-    def holds(self, tp: TP) -> bool:
+    def holds(self, partition: int) -> bool:
         """Whether a partition is open here; asking for anything else of it would open it."""
-        return tp.partition in self._dbs
+        return partition in self._dbs
 
-    def apply(self, partition: int, records: Records, offset: int) -> None:
-        """Take in a part of the changelog, up to and including an offset."""
-        self._dbs[partition].write(_write_batch(records, offset))
+    def items_of(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        for key, value in self._dbs[partition].items(from_key=prefix):
+            if not key.startswith(prefix):
+                return
+            if key != self.offset_key:
+                yield key, value
+
+    def read(self, partition: int, key: bytes) -> bytes | None:
+        value: bytes | None = self._dbs[partition].get(key)
+        return value
+
+    def write(self, partition: int, changes: Entries, offset: int | None) -> None:
+        """Write changes at once, and with them how far the changelog is held then, where known."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        if offset is not None:
+            batch.put(self.offset_key, b"%d" % offset)
+        self._dbs[partition].write(batch)
 
 
 class _MemoryStore(memory.Store[bytes, bytes]):
     """Keys by partition; an assigned one starts empty and is refilled from its changelog."""
 
     def __post_init__(self) -> None:
-        self.partitions: defaultdict[int, dict[bytes, bytes]] = defaultdict(dict)
+        self.partitions: dict[int, dict[bytes, bytes]] = {}
         self._reached: dict[int, int] = {}
 
-    def holds(self, tp: TP) -> bool:
-        return True
+    def holds(self, partition: int) -> bool:
+        """Whether a partition is assigned."""
+        return partition in self.partitions
 
-    def persisted_offset(self, tp: TP) -> int | None:
-        return self._reached.get(tp.partition)
+    def items_of(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        found = self.partitions[partition]
+        return ((key, value) for key, value in found.items() if key.startswith(prefix))
 
-    def change(self, partition: int, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def read(self, partition: int, key: bytes) -> bytes | None:
+        return self.partitions[partition].get(key)
+
+    def write(self, partition: int, changes: Entries, offset: int | None) -> None:
+        """Take changes in, and how far the changelog is held then, where that is known."""
         found = self.partitions[partition]
         for key, value in changes:
             if value is None:
                 found.pop(key, None)
             else:
                 found[key] = value
+        if offset is not None:
+            self._reached[partition] = offset
+
+    def persisted_offset(self, tp: TP) -> int | None:
+        return self._reached.get(tp.partition)
 
     def apply_changelog_batch(
         self,
@@ -260,7 +250,7 @@ class _MemoryStore(memory.Store[bytes, bytes]):
         for event in batch:
             message = event.message
             assert message.key is not None
-            self.change(message.partition, [(message.key, message.value)])
+            self.write(message.partition, [(message.key, message.value)], message.offset)
 
     async def on_rebalance(
         self,
@@ -273,11 +263,8 @@ class _MemoryStore(memory.Store[bytes, bytes]):
             if tp.topic in self.table.changelog_topic.topics:
                 self.partitions.pop(tp.partition, None)
                 self._reached.pop(tp.partition, None)
-
-    def apply(self, partition: int, records: Records, offset: int) -> None:
-        """Take in a part of the changelog, up to and including an offset."""
-        self.change(partition, records)
-        self._reached[partition] = offset
+                if tp in newly_assigned:
+                    self.partitions[tp.partition] = {}
 
     async def on_recovery_completed(self, active_tps: set[TP], standby_tps: set[TP]) -> None:
         """Nothing is left of other partitions that would have to go."""

@@ -66,14 +66,16 @@ def history(found: Results, session_id: str) -> list[tuple[str, int]]:
     return [(step["state"], step["at"]) for one in mine for step in one["history"]]
 
 
-def wait_for(deployment: Deployment, worker: WorkerProcess, session_id: str, state: str) -> None:
-    def seen() -> bool:
-        found = Results(deployment.topics)
-        for message in deployment.read(deployment.topics.alerts.name):
-            found.take(deployment.topics.alerts.name, message.value() or b"")
-        return any(state == name for name, _ in history(found, session_id))
+def reached(deployment: Deployment, session_id: str, state: str) -> bool:
+    """Whether the finding has been published in that state by now."""
+    found = Results(deployment.topics)
+    for message in deployment.read(deployment.topics.alerts.name):
+        found.take(deployment.topics.alerts.name, message.value() or b"")
+    return any(state == name for name, _ in history(found, session_id))
 
-    worker.until(seen)
+
+def wait_for(deployment: Deployment, worker: WorkerProcess, session_id: str, state: str) -> None:
+    worker.until(lambda: reached(deployment, session_id, state))
 
 
 @pytest.mark.kafka
@@ -127,10 +129,7 @@ def test_refused_records_do_not_hold_up_the_clock(kafka: Cluster) -> None:
             def suspected() -> bool:
                 deployment.send(HOSPITAL.encode(), b"?", [], now)
                 deployment.flush()
-                found = Results(deployment.topics)
-                for message in deployment.read(deployment.topics.alerts.name):
-                    found.take(deployment.topics.alerts.name, message.value() or b"")
-                return bool(history(found, "s1"))
+                return reached(deployment, "s1", "SUSPECTED")
 
             worker.until(suspected, patience=30)
             assert worker.stop() == 0

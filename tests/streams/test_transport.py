@@ -6,28 +6,14 @@ are slow.
 """
 
 import contextlib
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from streams.embedded import EmbeddedBroker
 from tests.support import experiments
 from tests.support.experiments import Result
 from tests.support.kafka import RealKafka
-from tests.support.trust import Bench, Cluster, EmbeddedCluster, RealCluster, eventually, wait_for
-
-
-@pytest.fixture
-def embedded() -> Iterator[Cluster]:
-    with EmbeddedBroker({}) as broker:
-        yield EmbeddedCluster(broker)
-
-
-@pytest.fixture
-def real(real_kafka: RealKafka) -> Cluster:
-    return RealCluster(real_kafka)
-
+from tests.support.trust import Bench, Cluster, RealCluster, eventually, wait_for
 
 on_embedded = pytest.param("embedded", id="embedded")
 on_embedded_slow = pytest.param("embedded", id="embedded", marks=pytest.mark.slow)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
 
-from streams.embedded import EmbeddedBroker
-from streams.transport_restore import Records, catch_up
-from tests.support.kafka import RealKafka
-from tests.support.trust import Cluster, EmbeddedCluster, RealCluster
+from streams.transport_restore import Entries, catch_up
+from tests.support.trust import Cluster
 
 PARTITIONS = 3
 
@@ -34,26 +31,15 @@ class Changelog:
     def read(self, **reached: int | None) -> None:
         """Catch up from what was ``reached`` in partitions `p0`, `p1` and so on."""
         starts = {int(name[1:]): offset for name, offset in reached.items()}
-        catch_up(self.address, self.topic, starts, self._apply, lambda: False)
+        catch_up(self.address, self.topic, starts, self._write, lambda: False)
 
-    def _apply(self, partition: int, records: Records, offset: int) -> None:
-        for key, value in records:
+    def _write(self, partition: int, entries: Entries, offset: int) -> None:
+        for key, value in entries:
             if value is None:
                 self.stored[partition].pop(key, None)
             else:
                 self.stored[partition][key] = value
         self.reached[partition] = offset
-
-
-@pytest.fixture
-def embedded() -> Iterator[Cluster]:
-    with EmbeddedBroker({}) as broker:
-        yield EmbeddedCluster(broker)
-
-
-@pytest.fixture
-def real(real_kafka: RealKafka) -> Cluster:
-    return RealCluster(real_kafka)
 
 
 @pytest.fixture(params=["embedded", pytest.param("real", marks=pytest.mark.kafka)])
