@@ -59,20 +59,9 @@ def growth(found: dict[str, Any]) -> str:
     lines = []
     for part, one in found.items():
         load = one["machine"]["load_before"]
-        said = [recovered(one, disk) for disk in ("empty", "warm")] if part == "recovery" else []
-        said += scale.summary(part, one)
         lines.append(f"- **{part}** ({one['date']}, load before {load}):")
-        lines += [f"  - {' '.join(line.split())}" for line in said]
+        lines += [f"  - {' '.join(line.split())}" for line in scale.summary(part, one)]
     return "\n".join(lines)
-
-
-def recovered(found: dict[str, Any], disk: str) -> str:
-    """How a worker came back on such a disk, in a sentence."""
-    one = found[disk]
-    return (
-        f"{found['files']:,} case files, disk {disk}: {one['seconds']:.0f} s from start to done,"
-        f" {one['cpu']:.0f} s of CPU, {one['resident'] / 2**20:,.0f} MiB"
-    )
 
 
 def sinks(found: dict[str, Any]) -> str:

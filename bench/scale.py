@@ -38,6 +38,7 @@ from bench.report import Spread
 from bench.scale_core import Input, on_disk, write
 from bench.scale_kafka import recovery, workers
 from streams.rulebook import NATIONAL, RULEBOOKS, Library
+from streams.simulator.truth import STAR_RULES
 from tests.support.kafka import ROOT, RealKafka
 
 RESULT = RESULTS / "scale.json"
@@ -49,8 +50,6 @@ INSTITUTIONS: Sizes = {"100": (20, 200), "1,000": (200, 20), "10,000": (2_000, 2
 RULES: Sizes = {"1,000": (200, 20)}
 FED = 200
 """Sessions fed to the hospitals of each jurisdiction: some 11,000 events, and their routine."""
-STARS = ("IDV-01", "IDV-02", "PHA-01", "UPL-01", "UPL-06")
-"""The rules that must exist, whatever else does."""
 FED_TO_MANY = 2_000
 """As many where 10,000 hospitals share them: 100,000 events, as an hour of a working day has."""
 RECOVERED = 1_000_000
@@ -101,7 +100,9 @@ class Part:
         every = sorted(Library.load(()).books[NATIONAL].rules)
         variants = {
             f", all {len(every)} rules": Variant(),
-            f", the {len(STARS)} that must exist": Variant(retired(set(every) - {*STARS})),
+            f", the {len(STAR_RULES)} that must exist": Variant(
+                retired(set(every) - {*STAR_RULES})
+            ),
             ", no rule": Variant(retired(every)),
         }
         return self._core(self.sized(RULES), variants)
@@ -145,15 +146,7 @@ class Part:
         each, open_sessions = (20, 40) if self.quick else (400, 40)
         population = populations({"": (each, open_sessions)})[""]
         with RealKafka(heap_mb=768, fast_jit=True) as kafka:
-            found = recovery(Cluster(kafka), population, files)
-        for disk in ("empty", "warm"):
-            one = found[disk]
-            click.echo(
-                f"{found['files']:,} case files, disk {disk}: {one['seconds']:.1f} s on the clock,"
-                f" {one['cpu']:.1f} s of CPU, {one['taken_up']:.1f} s of it taking"
-                f" {one['partitions']} partitions up; {one['resident'] / KIB**2:,.0f} MiB"
-            )
-        return found
+            return recovery(Cluster(kafka), population, files)
 
     def workers(self) -> dict[str, Any]:
         """One worker and two, alternating; the broker shares the cores with them."""
@@ -224,8 +217,10 @@ def said(run: Mapping[str, Any], population: Mapping[str, int], name: str) -> st
 
 
 def summary(part: str, found: Mapping[str, Any]) -> list[str]:
-    """What a part comes to, in a few lines; nothing where a run says it all."""
-    runs = found.get("measured", [])
+    """What a part comes to, in a few lines."""
+    if part == "recovery":
+        return [_recovered(found, disk) for disk in ("empty", "warm")]
+    runs = found["measured"]
     if part == "workers":
         rates = {
             count: Spread.of([r["events"] / r["seconds"] for r in runs if r["workers"] == count])
@@ -233,8 +228,6 @@ def summary(part: str, found: Mapping[str, Any]) -> list[str]:
         }
         ratio = rates[2].median / rates[1].median
         return [f"two workers: {rates[2]} events/s, {ratio:.2f} times one ({rates[1]})"]
-    if not runs:
-        return []
     names = list(dict.fromkeys((run["size"], run["variant"]) for run in runs))
     rates_by = {
         name: Spread.of([rate(r) for r in runs if (r["size"], r["variant"]) == name])
@@ -251,6 +244,16 @@ def summary(part: str, found: Mapping[str, Any]) -> list[str]:
     if part == "sessions":
         lines.append(_growth(found))
     return lines
+
+
+def _recovered(found: Mapping[str, Any], disk: str) -> str:
+    """How a worker came back with such a disk."""
+    one = found[disk]
+    return (
+        f"{found['files']:,} case files, disk {disk}: {one['seconds']:.1f} s from start to done,"
+        f" {one['cpu']:.1f} s of CPU, {one['taken_up']:.1f} s of it taking {one['partitions']}"
+        f" partitions up; {one['resident'] / KIB**2:,.0f} MiB"
+    )
 
 
 def _growth(found: Mapping[str, Any]) -> str:

@@ -24,11 +24,11 @@ from typing import Any
 from faust.stores.rocksdb import RocksDBOptions
 from rocksdict import WriteBatch
 
+from schemas.memory import collect_seldom
 from streams.events import Event
 from streams.rulebook import Library
 from streams.supervisor import DECODED_LIMIT, Supervisor
 from streams.transport_tables import ROCKSDB_OPTIONS
-from streams.worker import COLLECT_AFTER
 
 BATCH = 2_000
 """Events of a batch: about what a worker takes at once while it catches up."""
@@ -151,7 +151,7 @@ def _status(name: str) -> int:
 
 
 def main() -> None:
-    gc.set_threshold(COLLECT_AFTER, 20, 20)  # as the worker does
+    collect_seldom()
     folder, given = map(Path, sys.argv[1:])
     print(json.dumps(measure(folder, pickle.loads(given.read_bytes()))))
 

@@ -17,7 +17,6 @@ With --write into bench/results/sink.json.
 from __future__ import annotations
 
 import datetime as dt
-import gc
 import json
 import os
 import tempfile
@@ -44,9 +43,9 @@ from bench.report import Spread
 from schemas import wire
 from schemas.admission import Admission
 from schemas.directory import Directory
+from schemas.memory import collect_seldom
 from schemas.registry import LocalRegistry
 from schemas.topics import Topics
-from sinks.cli import COLLECT_AFTER
 from sinks.clickhouse.client import connect
 from sinks.clickhouse.migrations import migrate
 from sinks.clickhouse.rows import Decoders, Rows
@@ -311,7 +310,7 @@ def together(contender: Callable[[Filled], Run], filled: Filled, cores: set[int]
 def _prepare(cores: set[int]) -> None:
     """In the new process: its cores, and the collector as the product sets it."""
     os.sched_setaffinity(0, cores)
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    collect_seldom()
 
 
 def added(runs: Sequence[Run]) -> Run:

@@ -8,7 +8,6 @@ A day through intake, core and encoding as in a worker, without Kafka and Faust,
 
 from __future__ import annotations
 
-import gc
 import json
 import signal
 import time
@@ -19,8 +18,8 @@ import click
 
 from bench.footprint import Traffic, log_of
 from bench.machine import RESULTS, machine
+from schemas.memory import collect_seldom
 from streams.supervisor import DECODED_LIMIT
-from streams.worker import COLLECT_AFTER
 from tests.support.replay import Rules, process
 
 RESULT = RESULTS / "stages.json"
@@ -64,7 +63,7 @@ def sample(traffic: Traffic) -> tuple[int, float, Counter[str]]:
     processor = Rules(directory).processor(0, table, limit=DECODED_LIMIT)
     found: Counter[str] = Counter()
     signal.signal(signal.SIGPROF, lambda _, frame: found.update((stage_of(frame),)))
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    collect_seldom()
     begun = time.process_time()
     signal.setitimer(signal.ITIMER_PROF, EVERY, EVERY)
     for _, processed in process(processor, records, lambda: traffic.batch):

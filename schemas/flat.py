@@ -86,11 +86,7 @@ def signature_valid(obj: dict[str, Any]) -> bool | None:
 
 def to_flat(datum: Datum, received_at: int | None = None) -> dict[str, Any]:
     """The flat JSON object of a raw datum without its nulls; instants in Shanghai time."""
-    flat = {
-        name: write(datum[name])
-        for name, write in _writer(datum["event_type"])
-        if datum[name] is not None
-    }
+    flat = _written(datum, _writer(datum["event_type"]))
     if received_at is not None:
         flat["received_at"] = rfc3339(received_at)
     return flat
@@ -98,11 +94,11 @@ def to_flat(datum: Datum, received_at: int | None = None) -> dict[str, Any]:
 
 def payload(datum: Datum) -> dict[str, Any]:
     """What `to_flat` writes of an event beside its envelope."""
-    return {
-        name: write(value)
-        for name, write in _payload_writer(datum["event_type"])
-        if (value := datum[name]) is not None
-    }
+    return _written(datum, _payload_writer(datum["event_type"]))
+
+
+def _written(datum: Datum, writer: tuple[tuple[str, Write], ...]) -> dict[str, Any]:
+    return {name: write(value) for name, write in writer if (value := datum[name]) is not None}
 
 
 def rfc3339(instant: int) -> str:

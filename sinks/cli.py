@@ -4,7 +4,6 @@ A sink runs until SIGTERM or ^C, then writes what it holds, commits and leaves w
 /healthz and /metrics meanwhile.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from types import FrameType
 
 import click
 
+from schemas.memory import collect_seldom
 from schemas.settings import Settings, env_name
 from schemas.topics import Topics
 from sinks.status import Status
@@ -23,8 +23,6 @@ logger = logging.getLogger(__name__)
 # The group of each sink, after the prefix of the topics: sinks never share offsets with workers.
 CLICKHOUSE_GROUP = "sink-clickhouse"
 WEBHOOKS_GROUP = "sink-webhooks"
-# A batch is many objects and no cycle: the garbage collector looks at them in vain.
-COLLECT_AFTER = 50_000
 
 
 @click.group()
@@ -48,7 +46,7 @@ def clickhouse(web_port: int | None) -> None:
     from sinks.clickhouse.writer import Writer
     from sinks.log import LogOptions
 
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    collect_seldom()
     settings = Settings.from_env(os.environ)
     url = _need(settings, "clickhouse_url")
     directory = Directory.load(_need(settings, "directory"))

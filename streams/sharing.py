@@ -64,7 +64,7 @@ def clock_effects(topics: Topics, source: int, clock: int, partitions: int) -> l
     """
     value = msgspec.msgpack.encode(_Clock(source, clock))
     name = topics.practice.name
-    return [Effect(name, b"", value, partition) for partition in range(partitions)]
+    return [Effect(name, None, value, partition) for partition in range(partitions)]
 
 
 class SharedProcessor:

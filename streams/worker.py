@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 
 import click
 
 from schemas.logs import config
+from schemas.memory import collect_seldom
 from schemas.settings import Settings
-
-COLLECT_AFTER = 50_000
-"""New objects after which the garbage collector looks at them."""
 
 
 @click.command(help="Run one supervising worker (Faust); settings come from IHWATCH_*.")
@@ -44,8 +41,7 @@ def worker(session_timeout: float, settle: float) -> None:
     from streams.app import build, read_directory
     from streams.rulebook import ParameterError
 
-    # Case files stay, and judging leaves no cycles: the collector seldom finds anything.
-    gc.set_threshold(COLLECT_AFTER, 20, 20)
+    collect_seldom()
     settings = Settings.from_env(os.environ)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     try:

@@ -25,12 +25,12 @@ class Watches:
 
     def __init__(self) -> None:
         self._topics: dict[str, dict[str, _Only | _Many]] = {}
-        self._replaceable: dict[tuple[str, str], dict[Name, dict[str, Span]]] = {}
+        self._replaceable: dict[str, dict[Name, dict[str, Span]]] = {}
 
     def add(self, name: Name, topic: str, span: Span) -> None:
         """Note that a case file watches a topic; the span holds all it has watched before."""
         if topic.startswith(REPLACED):
-            watching = self._replaceable.setdefault((name[0], _BASE), {})
+            watching = self._replaceable.setdefault(name[0], {})
             watching.setdefault(name, {})[topic] = span
             return
         topics = self._topics.setdefault(name[0], {})
@@ -46,7 +46,7 @@ class Watches:
 
     def remove(self, name: Name, topic: str) -> None:
         """Forget that a case file watches a replaceable topic."""
-        watching = self._replaceable.get((name[0], _BASE), {})
+        watching = self._replaceable.get(name[0], {})
         if name in watching:
             watching[name].pop(topic, None)
             if not watching[name]:
@@ -60,7 +60,8 @@ class Watches:
             found = known.at(instant)
         elif known is not None and (instant is None or known[1] <= instant <= known[2]):
             found = {known[0]}
-        for name, spans in self._replaceable.get((institution_id, topic), {}).items():
+        watching = self._replaceable.get(institution_id, {}) if topic == _BASE else {}
+        for name, spans in watching.items():
             if instant is None or any(first <= instant <= last for first, last in spans.values()):
                 found.add(name)
         return found
