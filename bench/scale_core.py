@@ -1,11 +1,12 @@
 """The core of one worker on a store of case files, in a process of its own; prints one JSON object.
 
-    python -m bench.scale_core DATABASE INPUT
+    python -m bench.scale_core DATABASES INPUT
 
-It does with case files what the worker does (streams/agents.py): RocksDB with the worker's options,
-one supervisor that is restored from it and loads from it, and every save is written to it.
-Resident memory is read after each step, so that what the store takes and what the core takes can be
-told apart. What is fed is what the core gets after intake: no Kafka, no decoding.
+It does with case files what the worker does (streams/agents.py): the hospitals share the default
+number of partitions, each with a RocksDB of the worker's options and a supervisor that is restored
+from it and loads from it; batches of partitions come in turn, and every save is written. Resident
+memory is read after each step, so that what the store takes and what the core takes can be told
+apart. What is fed is what the core gets after intake: no Kafka, no decoding.
 """
 
 from __future__ import annotations
@@ -16,22 +17,27 @@ import pickle
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from faust.stores.rocksdb import RocksDBOptions
 from rocksdict import WriteBatch
 
 from schemas.memory import collect_seldom
+from schemas.settings import Settings
+from streams.cases.shelf import name_of
 from streams.events import Event
 from streams.rulebook import Library
 from streams.supervisor import DECODED_LIMIT, Supervisor
 from streams.transport_tables import ROCKSDB_OPTIONS
 
 BATCH = 2_000
-"""Events of a batch: about what a worker takes at once while it catches up."""
+"""Events of a batch: about what a worker takes of a partition while it catches up."""
+PARTITIONS = Settings().partitions
 _WRITTEN_AT_ONCE = 5_000
 
 
@@ -58,20 +64,35 @@ def database(folder: Path) -> Iterator[Any]:
 
 
 def write(folder: Path, stored: Iterable[tuple[bytes, bytes]]) -> tuple[int, int]:
-    """Make a database of case files; their number, and the bytes of keys and contents."""
+    """Make the databases of case files; the number of files, and the bytes of keys and contents."""
     files = size = 0
-    with database(folder) as table:
-        batch = WriteBatch(raw_mode=True)
+    with databases(folder) as tables:
+        batches = [WriteBatch(raw_mode=True) for _ in tables]
         for key, value in stored:
-            batch.put(key, value)
+            partition = partition_of(name_of(key.decode())[0])
+            batches[partition].put(key, value)
             files += 1
             size += len(key) + len(value)
-            if files % _WRITTEN_AT_ONCE == 0:
-                table.write(batch)
-                batch = WriteBatch(raw_mode=True)
-        table.write(batch)
-        table.compact_range(None, None)  # what is measured later is not the making of it
+            if len(batches[partition]) == _WRITTEN_AT_ONCE:
+                tables[partition].write(batches[partition])
+                batches[partition] = WriteBatch(raw_mode=True)
+        for table, batch in zip(tables, batches, strict=True):
+            table.write(batch)
+            table.compact_range(None, None)  # what is measured later is not the making of it
     return files, size
+
+
+@contextmanager
+def databases(folder: Path) -> Iterator[list[Any]]:
+    """One database for each partition, in folders by number."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        yield [stack.enter_context(database(folder / str(number))) for number in range(PARTITIONS)]
+
+
+def partition_of(institution_id: str) -> int:
+    """Where an institution's case files are, spread as Kafka spreads keys."""
+    return crc32(institution_id.encode()) % PARTITIONS
 
 
 def on_disk(folder: Path) -> int:
@@ -80,29 +101,32 @@ def on_disk(folder: Path) -> int:
 
 
 def measure(folder: Path, given: Input) -> dict[str, Any]:
-    """Restore a supervisor from a database, feed it, and say what that took."""
+    """Restore supervisors from their databases, feed them, and say what that took."""
     found: dict[str, Any] = {}
     memory: dict[str, int] = {}
-    with database(folder) as table:
+    with databases(folder) as tables:
         memory["before"] = resident()
         files = size = 0
-        for key, value in table.items():
+        for key, value in chain.from_iterable(table.items() for table in tables):
             files += 1
             size += len(key) + len(value)
         found |= {"files": files, "bytes": size}
         memory["store"] = resident()
-
-        def load(key: str) -> bytes | None:
-            value: bytes | None = table.get(key.encode())
-            return value
-
-        supervisor = Supervisor(
-            Library.load(given.overrides), dict(given.rulebooks), load=load, limit=DECODED_LIMIT,
-            alone=False,
-        )  # fmt: skip
+        library = Library.load(given.overrides)
+        supervisors = [
+            Supervisor(
+                library, dict(given.rulebooks), load=_loading(table), limit=DECODED_LIMIT,
+                alone=False,
+            )
+            for table in tables
+        ]  # fmt: skip
         memory["empty"] = resident()
-        stored = ((key.decode(), value) for key, value in table.items())
-        found["restore"] = timed(lambda: supervisor.restore(stored))
+
+        def restore() -> None:
+            for supervisor, table in zip(supervisors, tables, strict=True):
+                supervisor.restore((key.decode(), value) for key, value in table.items())
+
+        found["restore"] = timed(restore)
         gc.collect()
         memory["restored"] = resident()
         found["restored_peak"] = _status("VmHWM")
@@ -110,10 +134,10 @@ def measure(folder: Path, given: Input) -> dict[str, Any]:
 
         def feed(events: list[Event]) -> None:
             nonlocal saved, changes
-            for start in range(0, len(events), BATCH):
-                outcome = supervisor.apply(events[start : start + BATCH])
+            for partition, batch in _batches(events):
+                outcome = supervisors[partition].apply(batch)
                 for key, value in outcome.saves.items():
-                    table.put(key.encode(), value)
+                    tables[partition].put(key.encode(), value)
                 saved += len(outcome.saves)
                 changes += len(outcome.changes)
 
@@ -127,6 +151,26 @@ def measure(folder: Path, given: Input) -> dict[str, Any]:
         found["fed"] = {"events": len(rest), "saved": saved, "changes": changes, **fed}
         memory["fed"] = resident()
     return found | {"memory": memory, "peak": _status("VmHWM")}
+
+
+def _loading(table: Any) -> Callable[[str], bytes | None]:
+    def load(key: str) -> bytes | None:
+        value: bytes | None = table.get(key.encode())
+        return value
+
+    return load
+
+
+def _batches(events: Iterable[Event]) -> Iterator[tuple[int, list[Event]]]:
+    """Batches of each partition's events, the partitions in turn."""
+    mine: list[list[Event]] = [[] for _ in range(PARTITIONS)]
+    for event in events:
+        mine[partition_of(event.institution_id)].append(event)
+    cut = ([one[n : n + BATCH] for n in range(0, len(one), BATCH)] for one in mine)
+    for batches in zip_longest(*cut):
+        for partition, batch in enumerate(batches):
+            if batch is not None:
+                yield partition, batch
 
 
 def timed(work: Callable[[], None]) -> dict[str, float]:
