@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -100,6 +101,5 @@ def digest_of(event: Event) -> bytes:
     return blake2b(msgspec.msgpack.encode(event.body), digest_size=8).digest()
 
 
-def newest_first(evidence: Evidence) -> tuple[int, int, str]:
-    """Sort key that puts the version in force last: by occurrence, revision, then identity."""
-    return evidence.t, evidence.revision, evidence.id
+newest_last = attrgetter("t", "revision", "id")
+"""Sort key of evidence that puts the version in force last: by occurrence, revision, identity."""

@@ -37,7 +37,7 @@ from streams.doubts import CONTEST, Doubts
 from streams.events import ANY, Event, Evidence, digest_of, evidence_of, mask_of
 from streams.findings import OPEN
 from streams.judging import Bench
-from streams.places import Place, begins, places
+from streams.places import ACT_FIELDS, ACT_KINDS, Place, begins, places
 from streams.reference import ReferenceData
 from streams.rosters import RosterDays
 from streams.rulebook import Library
@@ -222,10 +222,11 @@ class Institution:
 
     def _fold(self, event: Event, shard: str, lateness: Lateness) -> None:
         item = evidence_of(event, _FIELDS.get(event.type, ()))
+        act = evidence_of(event, ACT_FIELDS[event.type]) if event.type in ACT_FIELDS else item
         doubt = self._doubts.about(event)
         for place in self._places(event):
             if doubt is None or place[0] != "event":
-                self._put(place, item)
+                self._put(place, act if place[0] in ACT_KINDS else item)
         if doubt is not None:
             self._doubt(event, item)
         for kind, case_id in begins(event.type, event.body):
@@ -344,8 +345,10 @@ class Institution:
                 first = min(case.slots, default=0) * self._slide - 8 * HOUR - self._slide + 1
                 case.touch(first)
                 case.judged_until, case.episode = 0, None
-        case.touch(received_at, mask)
-        self._shelf.schedule(name, case)
+            case.touch(received_at, mask)
+            self._shelf.schedule(name, case.next_due)
+        elif case.touch(received_at, mask):
+            self._shelf.schedule(name, received_at)
 
     def _touch_roster(self, item: Evidence) -> None:
         name = (self.id, "roster", "")
@@ -359,6 +362,7 @@ class Institution:
             case.restart()
             for received_at in self._roster_receipts():
                 case.touch(received_at)
+            self._shelf.schedule(name, case.next_due)
         self._touch(name, case, item.r)
 
     def _roster_receipts(self) -> list[int]:

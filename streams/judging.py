@@ -22,7 +22,7 @@ from streams.cases.session import (
     dossier_of,
     session_of,
 )
-from streams.cases.shelf import KINDS, REPLACED, Name, RosterFile, Shelf
+from streams.cases.shelf import KINDS, Name, RosterFile, Shelf
 from streams.cases.uploads import Window, slot_end
 from streams.checks import BY_KIND, TELLERS_OF, Judged
 from streams.checks.base import Context, Fact, Resolution, Teller
@@ -40,7 +40,7 @@ from streams.lifecycle import live_on, withdraw_retired
 from streams.records import InstitutionRecords
 from streams.reference import ReferenceData
 from streams.rosters import RosterDays
-from streams.rulebook import REFINED, Library, Mode, Rulebook, RuleSettings, Status
+from streams.rulebook import OWN_DOCTORS, REFINED, Library, Mode, Rulebook, RuleSettings, Status
 from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
@@ -86,6 +86,15 @@ class Settled(NamedTuple):
     facts: list[tuple[int, Fact]]
 
 
+class _Readers(NamedTuple):
+    """The rules that read some types of evidence of a kind of case file, and those that still do
+    of one that is at rest.
+    """
+
+    at_any_time: tuple[Judged, ...]
+    at_rest: tuple[Judged, ...]
+
+
 class Bench:
     """Judges the case files of one shelf under a library of rulebooks."""
 
@@ -105,7 +114,7 @@ class Bench:
             for book in library.books.values()
         }
         self._tells = {key: self._tellers_of(*key) for key in self._asked}
-        self._read_by: dict[tuple[str, str, int], tuple[Judged, ...]] = {}
+        self._read_by: dict[tuple[str, str, int], _Readers] = {}
         self._given_up = frozenset(
             (book.name, rule)
             for book in library.books.values()
@@ -146,7 +155,11 @@ class Bench:
         """Judge a case file at every instant that is due by ``upto`` (inclusive)."""
         found = Settled([], [])
         case = self._shelf.find(name)
-        if case is None or (now := case.next_due) > upto:
+        if case is None:
+            return found
+        now = case.next_due
+        if now > upto:
+            self._shelf.schedule(name, now)
             return found
         self._shelf.open(name)
         while now <= upto:
@@ -154,7 +167,7 @@ class Bench:
             self._judge(name, candidate, case, now, mask, found)
             case.settled, now = now, case.next_due
         found.transitions.extend(withdraw_retired(case))
-        self._shelf.schedule(name, case)
+        self._shelf.schedule(name, now)
         return found
 
     def _judge(
@@ -195,11 +208,10 @@ class Bench:
     ) -> tuple[tuple[Judged, ...], list[Teller]]:
         """Who judges now and who tells: by what was received, or because they asked to be woken."""
         key = candidate, kind, mask
-        due = self._read_by.get(key)
-        if due is None:
-            whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in REFINED)
-            due = tuple(j for j in self._asked[candidate, kind] if whole or j.mask & mask)
-            self._read_by[key] = due
+        readers = self._read_by.get(key) or self._readers(*key)
+        due = readers.at_any_time
+        if len(readers.at_rest) < len(due) and _at_rest(case, kind, now):
+            due = readers.at_rest
         tells = self._tells[candidate, kind]
         wakes = case.wakes
         if not wakes:
@@ -217,6 +229,14 @@ class Bench:
             wakes.pop(teller.id, None)
         return due, tellers
 
+    def _readers(self, candidate: str, kind: str, mask: int) -> _Readers:
+        """Who judges a kind of case file when evidence of some types was received."""
+        whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in REFINED)
+        at_any_time = tuple(j for j in self._asked[candidate, kind] if whole or j.mask & mask)
+        at_rest = tuple(j for j in at_any_time if whole or j.at_rest & mask)
+        readers = self._read_by[candidate, kind, mask] = _Readers(at_any_time, at_rest)
+        return readers
+
     def _keep_watch(
         self, name: Name, case: CaseFile, sitting: Sitting, due: Sequence[Judged]
     ) -> None:
@@ -224,9 +244,8 @@ class Bench:
         case.wakes |= sitting.wakes
         watched = sitting.records.watched
         for judged in due:
-            topic = REPLACED + judged.rule.id
-            if topic in case.watches and topic not in watched:
-                self._shelf.unwatch(name, case, topic)
+            if judged.acts in case.watches and judged.acts not in watched:
+                self._shelf.unwatch(name, case, judged.acts)
         for topic, span in watched.items():
             if not topic.startswith("told/"):  # whoever tells has the case file judged anyway
                 self._shelf.watch(name, case, topic, span)
@@ -393,14 +412,19 @@ class Bench:
             applied = partial(self._library.applied, candidate)
             return [
                 (book, days.judged(records, book, applied, _first_day(case, book, now)))
-                for book in self._library.candidates(candidate)
+                for book in self._candidates(candidate, records)
                 if book.rule("PHA-01") is not None
             ]
         view = self._view(name, case, corrections)
         if kind in _SHARED_KINDS:
             # Each institution is judged by its own rulebook, which its facts name.
             return [(book, view) for book in self._library.books.values()]
-        return [(book, view) for book in self._library.candidates(candidate)]
+        return [(book, view) for book in self._candidates(candidate, records)]
+
+    def _candidates(self, candidate: str, records: InstitutionRecords) -> tuple[Rulebook, ...]:
+        """The rulebooks in force for an institution at any time, by what it has filed so far."""
+        own_doctors = candidate in REFINED and bool(records.ledger.spans(OWN_DOCTORS))
+        return self._library.candidates(candidate, own_doctors)
 
     def _view(self, name: Name, case: CaseFile, corrections: Corrections) -> Any:
         view = self._shelf.effective(name, case, corrections)
@@ -445,6 +469,20 @@ class Bench:
     def _book(self, candidate: str, records: InstitutionRecords, instant: int) -> Rulebook:
         form = records.ledger.form(instant) if candidate in REFINED else None
         return self._library.applied(candidate, form, day_of(instant))
+
+
+def _at_rest(case: CaseFile, kind: str, now: int) -> bool:
+    """Whether what a case file is about was created by an event that nothing corrects, and nothing
+    was ever found.
+    """
+    if case.findings or case.replaced or case.targets:
+        return False
+    created = False
+    for item in case.evidence.values():
+        if item.supersedes is not None:
+            return False
+        created = created or (item.type == _LEADING[kind] and item.r <= now)
+    return created
 
 
 def _first_day(case: RosterFile, book: Rulebook, now: int) -> int:

@@ -51,7 +51,16 @@ _LEDGER: dict[str, tuple[str, ...]] = {
     "PeriodicDutyCompleted": ("duties/{duty_type}",),
 }
 _TARGETS = {"MEDICAL_RECORD": "record", "PROCESS_RECORD": "session", "PRESCRIPTION_DATA": "event"}
-_ACTS = frozenset({"SessionOpened", "PrescriptionIssued", "PrescriptionReviewed"})
+ACT_KINDS = frozenset({"acts", "acts-of"})
+"""Kinds of case file in which the acts of many sessions lie side by side."""
+ACT_FIELDS: Mapping[str, tuple[str, ...]] = {
+    "SessionOpened": ("session_id", "doctor_id", "assisting_staff_ids", "service_kind"),
+    "PrescriptionIssued": ("session_id", "prescriber_id"),
+    "PrescriptionReviewed": (),
+}
+"""What these keep of an act: who did it, and whether it is in scope. The rest lies in the case file
+of its session or prescription.
+"""
 
 JUDGED: Mapping[str, tuple[str, str | None]] = {
     "InstitutionFiled": ("institution", None),
@@ -97,7 +106,7 @@ def places(event_type: str, body: Mapping[str, Any]) -> Iterator[Place]:
         yield "shift", f"{body['staff_id']}/{body['shift_id']}"
         if body["duty_kind"] == "RX_REVIEW":
             yield "shifts", f"{body['staff_id']}/{day_of(body['occurred_at'])}"
-    if event_type in _ACTS:
+    if event_type in ACT_FIELDS:
         yield "acts", str(body["occurred_at"] // SLICE)
         for staff_id in _acting(event_type, body):
             yield "acts-of", f"{staff_id}/{day_of(body['occurred_at'])}"

@@ -166,7 +166,8 @@ class InstitutionRecords:
         return Dossier(case_id, ()) if view is None else dossier_of(case_id, view)
 
     def acts(self, start: int, end: int, followed: bool = True) -> list[Evidence]:
-        """Openings, prescriptions and reviews that occurred in ``[start, end)``, oldest first.
+        """Openings, prescriptions and reviews that occurred in ``[start, end)``, oldest first, each
+        with the fields of ``ACT_FIELDS`` only.
 
         Those not ``followed`` are read as they stand, and do not have the rule judge again.
         """
@@ -204,7 +205,7 @@ class InstitutionRecords:
                     yield act
 
     def acts_of(self, staff_id: str, start: int, end: int) -> list[Evidence]:
-        """Those of one person, as doctor, assistant, prescriber or reviewer."""
+        """Those of one person, as doctor, assistant, prescriber or reviewer, as in ``acts``."""
         if self._asking is not None:
             self.watch(f"acts-of/{staff_id}/", start, end - 1)
         known = self._shelf.ids(self.institution_id, "acts-of")

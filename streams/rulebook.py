@@ -193,6 +193,11 @@ class Rulebook:
         return (first is None or first <= day) and (last is None or day <= last)
 
     @cached_property
+    def unlimited(self) -> bool:
+        """Whether the rulebook is in effect on every day."""
+        return self._effective == (None, None)
+
+    @cached_property
     def _effective(self) -> tuple[int | None, int | None]:
         return _day(self.scope["effective_from"]), _day(self.scope["effective_to"])
 
@@ -209,9 +214,14 @@ class Library:
         assignments = tuple(_split(item) for item in overrides)
         return cls({name: _build(name, assignments) for name in RULEBOOKS})
 
-    def candidates(self, name: str) -> tuple[Rulebook, ...]:
-        """Every rulebook that acts under this candidate may be judged by."""
-        return (self.books[name],) if name == NATIONAL else (self.books[name], self.books[NATIONAL])
+    def candidates(self, name: str, own_doctors: bool = True) -> tuple[Rulebook, ...]:
+        """Every rulebook that ``applied`` may answer with under this candidate; ``own_doctors`` is
+        whether the institution may have provided services by its own doctors at any time.
+        """
+        book, national = self.books[name], self.books[NATIONAL]
+        if name == NATIONAL or (book.unlimited and not (own_doctors and name in REFINED)):
+            return (book,)
+        return (book, national)
 
     def applied(self, candidate: str, form: str | None, day: int) -> Rulebook:
         """The rulebook for an act on ``day`` of an institution of ``form`` (None: not filed yet).

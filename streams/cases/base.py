@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from streams.events import ANY, Evidence, mask_of, newest_first
+from streams.events import ANY, Evidence, mask_of, newest_last
 from streams.findings import Finding
 
 FOREVER = 1 << 62
@@ -87,9 +87,11 @@ class CaseFile(msgspec.Struct, array_like=True):
         """The next instant to be judged; ``FOREVER`` if there is none."""
         return _next_due(self.pending, self.wakes)
 
-    def touch(self, received_at: int, mask: int = ANY) -> None:
-        """Note a receipt that this case file must be judged at."""
-        self.pending[received_at] = self.pending.get(received_at, 0) | mask
+    def touch(self, received_at: int, mask: int = ANY) -> bool:
+        """Note a receipt that this case file must be judged at; False where it was known."""
+        known = self.pending.get(received_at)
+        self.pending[received_at] = mask if known is None else known | mask
+        return known is None
 
 
 class Glance(msgspec.Struct, array_like=True):
@@ -113,12 +115,9 @@ class Glance(msgspec.Struct, array_like=True):
 
 
 def _next_due(pending: dict[int, int], wakes: dict[str, int]) -> int:
-    due = FOREVER
-    if pending:
-        due = min(pending)
-    if wakes:
-        due = min(due, *wakes.values())
-    return due
+    due = min(pending) if pending else FOREVER
+    woken = min(wakes.values()) if wakes else FOREVER
+    return min(due, woken)
 
 
 def _rank(item: Evidence) -> tuple[int, bytes]:
@@ -179,10 +178,11 @@ def effective(
             if item.supersedes is not None:
                 corrected = True
         else:
-            until = min(until, received_at)
+            if received_at < until:
+                until = received_at
             later |= ANY if item.supersedes is not None else mask_of(item.type)
     if not corrected:
-        known.sort(key=newest_first)
+        known.sort(key=newest_last)
         return Effective(known, _NOTHING, _NEVER, until, later)
     late: set[str] = set()
     admitted: set[int] = set()
@@ -191,7 +191,7 @@ def effective(
     hidden, stored_only = _superseded(case, known, trial)
     out = hidden if as_uploads else hidden | stored_only
     known = [item for item in known if item.id not in out]
-    known.sort(key=newest_first)
+    known.sort(key=newest_last)
     return Effective(known, frozenset(late), frozenset(admitted), until)
 
 

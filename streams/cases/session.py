@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from streams.cases.base import CaseFile, Effective
-from streams.events import Evidence, newest_first
+from streams.events import Evidence, newest_last
 
 EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
 OF_A_SESSION = frozenset({"prescription", "supply", "record"})
@@ -44,7 +44,7 @@ class Dossier:
 
     def everything(self) -> list[Evidence]:
         """All evidence in force, oldest first."""
-        return sorted((i for items in self._by_type.values() for i in items), key=newest_first)
+        return sorted((i for items in self._by_type.values() for i in items), key=newest_last)
 
 
 class CaseView(Dossier):

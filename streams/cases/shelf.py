@@ -199,7 +199,7 @@ class Shelf:
     def open(self, name: Name) -> CaseFile:
         """The case file, begun empty if there is none; counts as changed."""
         self._changed.add(name)
-        case = self.find(name)
+        case = self._open.get(name) or self.find(name)
         if case is None:
             case = self._open[name] = KINDS[name[1]]()
             self._enter(name)
@@ -243,21 +243,18 @@ class Shelf:
         """Kinds of which an institution has case files."""
         return iter(self._index.get(institution_id, {}))
 
-    def schedule(self, name: Name, case: CaseFile) -> None:
-        """Note when the case file must be judged next."""
-        self._put_down(case.next_due, self._same(name))
+    def schedule(self, name: Name, instant: int) -> None:
+        """Have the case file judged at an instant; earlier ones it was scheduled for stand."""
+        self._put_down(instant, self._same(name))
 
     def due(self, upto: int) -> list[Name]:
-        """Case files with something to judge by ``upto`` (inclusive), each once, in fixed order.
+        """Case files scheduled for instants up to ``upto`` (inclusive), each once, in fixed order.
 
-        Those that rest on facts told by others come only when no other is due.
+        Some may have been put off since; whoever takes them schedules each for what is next. Those
+        that rest on facts told by others come only when no other is due.
         """
         for agenda in (self._due, self._due_later):
             if found := agenda.take(upto):
-                for name in found:
-                    case = self.find(name)
-                    if case is not None and case.next_due > upto:
-                        self._put_down(case.next_due, name)
                 return sorted(found)
         return []
 
@@ -288,7 +285,8 @@ class Shelf:
 
     def watchers(self, institution_id: str, topic: str, instant: int | None) -> list[Name]:
         """Case files that rest on a topic as of an instant; on any part of it for None."""
-        return sorted(self._watches.of(institution_id, topic, instant))
+        found = self._watches.of(institution_id, topic, instant)
+        return sorted(found) if found else []
 
     def applied(self, offset: int) -> None:
         """Note in what changed that the log is applied up to and including ``offset``."""

@@ -54,16 +54,17 @@ class Watches:
 
     def of(self, institution_id: str, topic: str, instant: int | None) -> set[Name]:
         """Case files that rest on a topic as of an instant; on any part of it for None."""
+        topics = self._topics.get(institution_id)
+        known = None if topics is None else topics.get(topic)
         found: set[Name] = set()
-        known = self._topics.get(institution_id, {}).get(topic)
         if isinstance(known, _Many):
             found = known.at(instant)
         elif known is not None and (instant is None or known[1] <= instant <= known[2]):
-            found = {known[0]}
-        watching = self._replaceable.get(institution_id, {}) if topic == _BASE else {}
-        for name, spans in watching.items():
-            if instant is None or any(first <= instant <= last for first, last in spans.values()):
-                found.add(name)
+            found.add(known[0])
+        if topic == _BASE:
+            for name, spans in self._replaceable.get(institution_id, {}).items():
+                if instant is None or any(s[0] <= instant <= s[1] for s in spans.values()):
+                    found.add(name)
         return found
 
 

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from streams.cases.session import OF_A_SESSION
+from streams.cases.watches import REPLACED
 from streams.checks import (
     accuracy,
     disclosure,
@@ -66,11 +67,15 @@ _NOTICES = mask_of("SupervisionNoticeIssued") | mask_of("RectificationReported")
 
 
 class Judged(NamedTuple):
-    """A rule as it judges one kind of case file; ``mask`` are the types of evidence it reads."""
+    """A rule as it judges one kind of case file; ``mask`` are the types of evidence it reads, and
+    ``at_rest`` those it reads of one that is at rest. ``acts`` is its topic of acts.
+    """
 
     rule: Rule
     judge: Judge
     mask: int
+    at_rest: int
+    acts: str
 
 
 def _mask(reads: Iterable[str]) -> int:
@@ -83,10 +88,12 @@ def _mask(reads: Iterable[str]) -> int:
 def _judged(rule: Rule, kind: str, judge: Judge) -> Judged:
     clauses = {None, *"abcdef"}
     answered = any(rule.resolution(clause) is Resolution.ADMIN for clause in clauses)
-    mask = _mask(rule.reads_of.get(kind, rule.reads))
+    always = _NOTICES if answered else 0
     if kind in OF_A_SESSION:
-        mask |= mask_of("SessionOpened")
-    return Judged(rule, judge, mask | (_NOTICES if answered else 0))
+        always |= mask_of("SessionOpened")
+    reads = rule.reads_of.get(kind, rule.reads)
+    at_rest = rule.reads_at_rest.get(kind, reads)
+    return Judged(rule, judge, _mask(reads) | always, _mask(at_rest) | always, REPLACED + rule.id)
 
 
 def _by_kind() -> dict[str, tuple[Judged, ...]]:

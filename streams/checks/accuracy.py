@@ -261,6 +261,10 @@ RULES = (
             ),
             "supply": ("DrugSupplied",),
         },
+        reads_at_rest={
+            "session": ("SessionOpened", "SessionClosed"),
+            "prescription": ("PrescriptionIssued", "PrescriptionReviewed"),
+        },
         auto=ALL,
         judges={
             "event": event_inaccurate,

@@ -129,7 +129,9 @@ class Rule:
     ``judges`` gives, for each kind of case file that it judges, how. ``reads`` names every type of
     event the verdicts may rest on, wherever it is kept, with the payload fields needed; evidence of
     other types never has the rule judge again. ``reads_of`` names fewer for kinds of case file that
-    only those can matter to. ``auto`` lists the clauses that end by themselves
+    only those can matter to, and ``reads_at_rest`` fewer still for those that are at rest: what
+    they are about was created by an event that nothing corrects, and nothing was ever found.
+    ``auto`` lists the clauses that end by themselves
     when the condition has ended (with None for a rule without clauses; ``ALL`` for all); the others
     stay until a rectification answers a notice. What the rule cannot see is in the texts
     (``rule.<id>.misses``).
@@ -140,6 +142,7 @@ class Rule:
     judges: Mapping[str, Judge]
     auto: Container[str | None] = frozenset()
     reads_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reads_at_rest: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def resolution(self, clause: str | None) -> Resolution:
         """How a finding of the clause is resolved."""

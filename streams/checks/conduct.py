@@ -5,18 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from streams.cases.session import LIVE_MODES, Dossier
 from streams.cases.uploads import slot_end, slot_of
 from streams.checks.base import Context
-from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.timeline import HOUR, day_of
 
 WINDOW = HOUR
 READS: dict[str, tuple[str, ...]] = {"Told": ()}
 """What the case files of sessions tell of a doctor (``checks/telling.py``)."""
+
+
+_Told = dict[str, Any]
+"""What a session told: a fact's body."""
 
 
 class _Stretch(NamedTuple):
@@ -52,10 +55,10 @@ def replaced_by_pattern(doctor: Dossier, ctx: Context) -> Iterator[Verdict]:
     forgotten = ctx.now - after
     days = range(day_of(forgotten - longest), day_of(ctx.now + HOUR) + 1)
     told = [
-        fact
+        fact.body
         for day in days
         for fact in ctx.records.facts(f"sessions/{doctor.id}/{day}")
-        if fact["rulebook"] == ctx.book.name
+        if fact.body["rulebook"] == ctx.book.name
     ]
     patterns = [
         pattern
@@ -85,7 +88,7 @@ def replaced_by_pattern(doctor: Dossier, ctx: Context) -> Iterator[Verdict]:
     )
 
 
-def _shown(told: list[Evidence], patterns: list[_Pattern], now: int) -> dict[str, None]:
+def _shown(told: list[_Told], patterns: list[_Pattern], now: int) -> dict[str, None]:
     """The openings and closings of the sessions that show a pattern, in their order."""
     spans = {name: _merged(patterns, name, now) for name in ("RATE", "OVERLAP", "OPEN_TEXT")}
     return {
@@ -105,7 +108,7 @@ def _merged(patterns: list[_Pattern], name: str, now: int) -> list[tuple[int, in
     return merged
 
 
-def _shows(fact: Evidence, spans: Mapping[str, list[tuple[int, int]]], now: int) -> bool:
+def _shows(fact: _Told, spans: Mapping[str, list[tuple[int, int]]], now: int) -> bool:
     """Whether a session's first act lies in a window ``(start, end]``, or it lasted into a sign."""
     act = fact["first_act"]
     if act is not None and _meets(spans["RATE"], act, act - 1):
@@ -121,7 +124,7 @@ def _meets(spans: list[tuple[int, int]], first: int, last: int) -> bool:
     return place > 0 and spans[place - 1][1] >= first
 
 
-def _rushes(told: list[Evidence], ctx: Context) -> Iterator[_Pattern]:
+def _rushes(told: list[_Told], ctx: Context) -> Iterator[_Pattern]:
     """Windows in which more sessions than one doctor can conduct had their first act."""
     most = ctx.settings.count("max_sessions_per_hour")
     if len(told) <= most:
@@ -135,7 +138,7 @@ def _rushes(told: list[Evidence], ctx: Context) -> Iterator[_Pattern]:
             yield _Pattern("RATE", first - WINDOW, last)
 
 
-def _simultaneous(told: list[Evidence], longest: int, ctx: Context) -> Iterator[_Pattern]:
+def _simultaneous(told: list[_Told], longest: int, ctx: Context) -> Iterator[_Pattern]:
     """Sessions at one time: closed ones, and with open ones those known for the usual wait.
 
     Only then a closing that is missing may have been uploaded by now, were there one.
@@ -154,7 +157,7 @@ def _simultaneous(told: list[Evidence], longest: int, ctx: Context) -> Iterator[
     _wake_for_open(texts, most, longest, 0, ctx)
 
 
-def _stretches(told: list[Evidence], longest: int, until: int | None) -> list[_Stretch]:
+def _stretches(told: list[_Told], longest: int, until: int | None) -> list[_Stretch]:
     """Sessions in the order of their openings: closed ones, or all that were known at ``until``."""
     found = []
     for fact in told:
@@ -202,9 +205,7 @@ def _crowds(texts: list[_Stretch], most: int) -> Iterator[_Pattern]:
         yield _Pattern("OPEN_TEXT", since, None)
 
 
-def _wake_for_open(
-    told: list[Evidence], most: int, longest: int, lasting: int, ctx: Context
-) -> None:
+def _wake_for_open(told: list[_Told], most: int, longest: int, lasting: int, ctx: Context) -> None:
     """Look again when open sessions come to count beside others, and when they should be closed."""
     opened = [fact for fact in told if fact["closed"] is None]
     if not opened:

@@ -195,6 +195,8 @@ def test_a_rulebook_is_in_force_on_its_first_and_last_day() -> None:
 def test_all_rulebooks_that_acts_of_a_candidate_may_be_judged_by() -> None:
     assert [b.name for b in LIBRARY.candidates(N)] == [N]
     assert [b.name for b in LIBRARY.candidates(C)] == [C, N]
+    assert [b.name for b in LIBRARY.candidates(C, own_doctors=False)] == [C]
+    assert [b.name for b in LIBRARY.candidates("guangxi")] == ["guangxi"]
 
 
 # -- overrides -------------------------------------------------------------------------------------

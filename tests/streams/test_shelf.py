@@ -110,7 +110,7 @@ def test_a_restored_shelf_knows_what_the_one_before_it_knew() -> None:
         case = before.open(name)
         if name != patient:
             case.wakes["SES-08"] = number * HOUR
-            before.schedule(name, case)
+            before.schedule(name, case.next_due)
             before.watch(name, case, "ledger/stops", (0, number))
     before.applied(3)
     stored |= before.drain()
