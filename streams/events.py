@@ -18,7 +18,9 @@ from schemas.catalogue import EVENT_TYPES
 
 _BITS = {event_type: 1 << position for position, event_type in enumerate(EVENT_TYPES)}
 _FACT = 1 << len(EVENT_TYPES)
-ANY = (_FACT << 1) - 1
+SIGN_OF_LIFE = _FACT << 1
+"""The bit of fresh evidence that somebody was there, which can only take from what is missing."""
+ANY = (SIGN_OF_LIFE << 1) - 1
 """The mask of everything that can be received or told."""
 
 

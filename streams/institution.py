@@ -34,7 +34,15 @@ from streams.checks.base import Fact
 from streams.checks.uploads import latency_basis
 from streams.corrections import Links, mark_of
 from streams.doubts import CONTEST, Doubts
-from streams.events import ANY, Event, Evidence, digest_of, evidence_of, mask_of
+from streams.events import (
+    ANY,
+    SIGN_OF_LIFE,
+    Event,
+    Evidence,
+    digest_of,
+    evidence_of,
+    mask_of,
+)
 from streams.findings import OPEN
 from streams.judging import Bench
 from streams.places import ACT_FIELDS, ACT_KINDS, Place, begins, places
@@ -80,7 +88,9 @@ class Institution:
         self._slide = books[0].rules["UPL-06"].millis("slide")
         self._days: RosterDays = bench.roster_days(institution_id)
         self._doubts = Doubts(books, reference)
-        self._heartbeat = books[0].rules["PHA-01"].millis("heartbeat_timeout")
+        duty = [book.rules["PHA-01"] for book in books]
+        self._heartbeat = duty[0].millis("heartbeat_timeout")
+        self._gap_tolerance = min(settings.millis("gap_tolerance") for settings in duty)
         self._links = Links(institution_id, shelf, times.correction, self._concern)
         self._judged = frozenset(kind for kind in KINDS if bench.judges(kind, candidate))
         self._offset = -1
@@ -330,7 +340,7 @@ class Institution:
         elif kind == "duty":
             longest = 0 if item.get("phase") == "HEARTBEAT" else roster.LONGEST_SHIFT
             self._days.changed(item.t, item.t + longest + self._heartbeat)
-            self._touch_roster(item)
+            self._touch_roster(item, SIGN_OF_LIFE if self._fresh(item) else ANY)
 
     def _replayed(self, case: CaseFile) -> bool:
         """Whether the case file already holds what follows from the event being received."""
@@ -350,7 +360,14 @@ class Institution:
         elif case.touch(received_at, mask):
             self._shelf.schedule(name, received_at)
 
-    def _touch_roster(self, item: Evidence) -> None:
+    def _fresh(self, duty: Evidence) -> bool:
+        """Whether duty evidence can only shorten gaps, and was received so early that no part left
+        of one is due before it: the roster has asked to be woken by then.
+        """
+        living = duty.type == "PrescriptionReviewed" or duty["phase"] == "HEARTBEAT"
+        return living and duty.supersedes is None and duty.r - duty.t <= self._gap_tolerance
+
+    def _touch_roster(self, item: Evidence, mask: int = ANY) -> None:
         name = (self.id, "roster", "")
         case = self._open("roster", "", RosterFile)
         if self._replayed(case):
@@ -363,7 +380,7 @@ class Institution:
             for received_at in self._roster_receipts():
                 case.touch(received_at)
             self._shelf.schedule(name, case.next_due)
-        self._touch(name, case, item.r)
+        self._touch(name, case, item.r, mask)
 
     def _roster_receipts(self) -> list[int]:
         """Every receipt that the judging of the roster depends on, for judging it anew."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.calling import FORM, LEADING, SHARED_KINDS, Callers
 from streams.cases.base import FOREVER, CaseFile, Corrections, effective
 from streams.cases.session import (
     OF_A_SESSION,
@@ -22,9 +23,9 @@ from streams.cases.session import (
     dossier_of,
     session_of,
 )
-from streams.cases.shelf import KINDS, Name, RosterFile, Shelf
+from streams.cases.shelf import Name, RosterFile, Shelf
 from streams.cases.uploads import Window, slot_end
-from streams.checks import BY_KIND, TELLERS_OF, Judged
+from streams.checks import Judged
 from streams.checks.base import Context, Fact, Resolution, Teller
 from streams.checks.uploads import Receipts, next_late
 from streams.events import Evidence, mask_of
@@ -45,38 +46,27 @@ from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
 _NO_RULE = RuleSettings("", Mode.OFF, (), {"": "info"}, {})
-_FORM = mask_of("InstitutionFiled")
-_SCOPE = _FORM | mask_of("SessionOpened")
+_SCOPE = FORM | mask_of("SessionOpened")
 """What decides whether an act is judged, and by which rulebook."""
 _SLOTS = "slots"
 """Who asks to be woken when a slot of receipts ends."""
 _UNOPENED = frozenset({"UPL-05"})
 """Rules that judge sessions never opened (D24)."""
 
-_LEADING = {
-    "session": "SessionOpened",
-    "prescription": "PrescriptionIssued",
-    "supply": "DrugSupplied",
-    "record": "MedicalRecordArchived",
-    "fee": "FeeCharged",
-    "refund": "RefundRequested",
-    "complaint": "ComplaintReceived",
-    "notice": "SupervisionNoticeIssued",
-    "incident": "AdverseEventReported",
-    "breach": "SecurityIncidentReported",
-    "shift": "DutyStatusReported",
-    "event": "",
-}
-"""Kinds of case file about one act, with the event whose time decides the rulebook."""
-
-_ACT_KINDS = frozenset(_LEADING)
-_SHARED_KINDS = frozenset({"practice", "host"})
 _TIMELESS = frozenset(
-    {"institution", "department", "person", "conduct", "ratings", "stream", "manifest", "silence"}
+    {
+        "institution",
+        "department",
+        "person",
+        "conduct",
+        "steering",
+        "ratings",
+        "stream",
+        "manifest",
+        "silence",
+    }
 )
 """Kinds judged under every rulebook the institution may be under, each for its time."""
-
-_ALWAYS_WHOLE = frozenset({"lateness", "window", "roster", "stream", "manifest", "silence"})
 
 
 class Settled(NamedTuple):
@@ -84,15 +74,6 @@ class Settled(NamedTuple):
 
     transitions: list[Transition]
     facts: list[tuple[int, Fact]]
-
-
-class _Readers(NamedTuple):
-    """The rules that read some types of evidence of a kind of case file, and those that still do
-    of one that is at rest.
-    """
-
-    at_any_time: tuple[Judged, ...]
-    at_rest: tuple[Judged, ...]
 
 
 class Bench:
@@ -103,18 +84,11 @@ class Bench:
         self._shelf = shelf
         self._reference = reference
         self._rosters: dict[str, RosterDays] = {}
-        self._asked = {
-            (candidate, kind): self._asked_of(candidate, kind)
-            for candidate in library.books
-            for kind in KINDS
-        }
-
+        self._callers = Callers(library)
         self._on = {
             book.name: {rule: settings for rule in book.rules if (settings := book.rule(rule))}
             for book in library.books.values()
         }
-        self._tells = {key: self._tellers_of(*key) for key in self._asked}
-        self._read_by: dict[tuple[str, str, int], _Readers] = {}
         self._given_up = frozenset(
             (book.name, rule)
             for book in library.books.values()
@@ -122,27 +96,9 @@ class Bench:
             if settings.status is Status.RETIRED
         )
 
-    def _asked_of(self, candidate: str, kind: str) -> tuple[Judged, ...]:
-        """The rules that may judge a kind of case file under some rulebook of a candidate."""
-        books = self._library.candidates(candidate)
-        return tuple(
-            judged
-            for judged in BY_KIND.get(kind, ())
-            if kind in _SHARED_KINDS or any(book.rule(judged.rule.id) for book in books)
-        )
-
     def judges(self, kind: str, candidate: str) -> bool:
         """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
-        return bool(self._asked[candidate, kind]) or bool(self._tells[candidate, kind])
-
-    def _tellers_of(self, candidate: str, kind: str) -> tuple[tuple[Teller, int], ...]:
-        """Who tells facts of a kind of case file that some rule under a candidate wants."""
-        books = self._library.candidates(candidate)
-        return tuple(
-            (teller, mask)
-            for teller, mask in TELLERS_OF.get(kind, ())
-            if any(book.rule(rule) for book in books for rule in teller.rules)
-        )
+        return self._callers.any(kind, candidate)
 
     def roster_days(self, institution_id: str) -> RosterDays:
         days = self._rosters.get(institution_id)
@@ -173,7 +129,7 @@ class Bench:
     def _judge(
         self, name: Name, candidate: str, case: CaseFile, now: int, mask: int, found: Settled
     ) -> None:
-        due, tellers = self._called(candidate, case, name[1], mask, now)
+        due, tellers = self._callers.called(candidate, case, name[1], mask, now)
         if not due and not tellers:
             case.wakes = {rule: at for rule, at in case.wakes.items() if at > now}
             if isinstance(case, Window):
@@ -202,40 +158,6 @@ class Bench:
             found.transitions.extend(
                 live_on(case, sitting, judged_rules, corrections.applied_now, self._given_up)
             )
-
-    def _called(
-        self, candidate: str, case: CaseFile, kind: str, mask: int, now: int
-    ) -> tuple[tuple[Judged, ...], list[Teller]]:
-        """Who judges now and who tells: by what was received, or because they asked to be woken."""
-        key = candidate, kind, mask
-        readers = self._read_by.get(key) or self._readers(*key)
-        due = readers.at_any_time
-        if len(readers.at_rest) < len(due) and _at_rest(case, kind, now):
-            due = readers.at_rest
-        tells = self._tells[candidate, kind]
-        wakes = case.wakes
-        if not wakes:
-            return due, [teller for teller, reads in tells if reads & mask]
-        woken = {name for name, at in wakes.items() if at <= now}
-        tellers = [teller for teller, reads in tells if reads & mask or teller.id in woken]
-        if woken:
-            known = {judged.rule.id for judged in due}
-            if not woken <= known:
-                asked = self._asked[candidate, kind]
-                due = tuple(j for j in asked if j.rule.id in known or j.rule.id in woken)
-        for judged in due:
-            wakes.pop(judged.rule.id, None)
-        for teller in tellers:
-            wakes.pop(teller.id, None)
-        return due, tellers
-
-    def _readers(self, candidate: str, kind: str, mask: int) -> _Readers:
-        """Who judges a kind of case file when evidence of some types was received."""
-        whole = kind in _ALWAYS_WHOLE or (mask & _FORM and candidate in REFINED)
-        at_any_time = tuple(j for j in self._asked[candidate, kind] if whole or j.mask & mask)
-        at_rest = tuple(j for j in at_any_time if whole or j.at_rest & mask)
-        readers = self._read_by[candidate, kind, mask] = _Readers(at_any_time, at_rest)
-        return readers
 
     def _keep_watch(
         self, name: Name, case: CaseFile, sitting: Sitting, due: Sequence[Judged]
@@ -298,14 +220,14 @@ class Bench:
                 mine = [f for f in case.findings if f.rule_id == rule.id] if case.findings else []
                 context = Context(now, book, settings, records, mine)
                 if not told:
-                    records.asking(context, rule.id, judged.mask | _FORM)
+                    records.asking(context, rule.id, judged.mask | FORM)
                 for verdict in judged.judge(view, context):
                     if not settings.judges(verdict.clause):
                         continue
                     if kind in _TIMELESS and not self._ruled(candidate, records, book, verdict):
                         continue
                     under = (verdict.institution_id or "", book.name)
-                    if kind in _SHARED_KINDS and under not in records.told_under:
+                    if kind in SHARED_KINDS and under not in records.told_under:
                         continue
                     sitting.hold(Held(_capped(verdict, settings), judged, settings, book), case)
                 if context.since:
@@ -387,7 +309,7 @@ class Bench:
         """The views of a case file to be judged, each with the rulebook in force for its act."""
         kind = name[1]
         now = corrections.now
-        if kind in _ACT_KINDS:
+        if kind in LEADING:
             return self._act(name, case, records, candidate, corrections)
         if kind == "lateness":
             by_book: dict[str, tuple[Rulebook, list[Evidence]]] = {}
@@ -416,7 +338,7 @@ class Bench:
                 if book.rule("PHA-01") is not None
             ]
         view = self._view(name, case, corrections)
-        if kind in _SHARED_KINDS:
+        if kind in SHARED_KINDS:
             # Each institution is judged by its own rulebook, which its facts name.
             return [(book, view) for book in self._library.books.values()]
         return [(book, view) for book in self._candidates(candidate, records)]
@@ -448,13 +370,12 @@ class Bench:
             return []
         make = session_of if kind == "session" else dossier_of
         view = make(case_id, known)
-        leading = view.first(_LEADING[kind]) or items[0]
-        session = view if isinstance(view, Session) else None
+        leading = view.first(LEADING[kind]) or items[0]
+        opened = view.opened if isinstance(view, Session) else leading
         if kind in OF_A_SESSION:
             session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)
-            session = None if session_id is None else records.session(session_id)
+            opened = records.opening(session_id)
         book = self._book(candidate, records, leading.t)
-        opened = leading if session is None else session.opened
         remote = opened is not None and opened.get("service_kind") == REMOTE_MEDICINE
         transcribed = book.name == "yinchuan" and not book.overlay
         return [] if remote and not transcribed else [(book, view)]
@@ -469,20 +390,6 @@ class Bench:
     def _book(self, candidate: str, records: InstitutionRecords, instant: int) -> Rulebook:
         form = records.ledger.form(instant) if candidate in REFINED else None
         return self._library.applied(candidate, form, day_of(instant))
-
-
-def _at_rest(case: CaseFile, kind: str, now: int) -> bool:
-    """Whether what a case file is about was created by an event that nothing corrects, and nothing
-    was ever found.
-    """
-    if case.findings or case.replaced or case.targets:
-        return False
-    created = False
-    for item in case.evidence.values():
-        if item.supersedes is not None:
-            return False
-        created = created or (item.type == _LEADING[kind] and item.r <= now)
-    return created
 
 
 def _first_day(case: RosterFile, book: Rulebook, now: int) -> int:

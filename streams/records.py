@@ -17,13 +17,14 @@ from streams.cases.ledger import Ledger
 from streams.cases.session import REMOTE_MEDICINE, Dossier, Session, dossier_of, session_of
 from streams.cases.shelf import REPLACED, Shelf
 from streams.cases.uploads import Run, Stream
-from streams.events import ANY, Evidence
+from streams.events import ANY, Evidence, mask_of
 from streams.places import SLICE
 from streams.reference import ReferenceData
 from streams.rulebook import Rulebook
 from streams.timeline import day_of, end_of_day
 
 FEED_GAP_AFTER = "reorder_wait"
+_OPENING = mask_of("SessionOpened")
 
 
 class Asking(Protocol):
@@ -159,6 +160,16 @@ class InstitutionRecords:
         """A session as known now; empty (``opened`` None) if nothing of it was received."""
         view = self._looked_up("session", session_id)
         return Session(session_id, ()) if view is None else session_of(session_id, view)
+
+    def opening(self, session_id: str | None) -> Evidence | None:
+        """The opening of a session as known now; nothing else of it has the rule judge again."""
+        if session_id is None:
+            return None
+        reads = self._reads
+        self._reads = reads & _OPENING
+        opened = self.session(session_id).opened
+        self._reads = reads
+        return opened
 
     def dossier(self, kind: str, case_id: str) -> Dossier:
         """Any other case file with evidence: ``prescription``, ``record``, ``patient`` ..."""

@@ -90,6 +90,7 @@ KINDS: dict[str, type[CaseFile]] = {
             "department",
             "person",
             "conduct",
+            "steering",
             "ratings",
             "practice",
             "host",
@@ -106,7 +107,7 @@ KINDS: dict[str, type[CaseFile]] = {
     "silence": Silence,
     "clocks": Clocks,
 }
-_LATER = frozenset({"conduct", "ratings", "practice", "host"})
+_LATER = frozenset({"conduct", "steering", "ratings", "practice", "host"})
 """Kinds that rest on facts told by the others, and are judged after them."""
 _SEPARATOR = "\x1f"
 SHARED_KEYS = SHARED + _SEPARATOR

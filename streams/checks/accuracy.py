@@ -150,15 +150,14 @@ def prescription_inaccurate(prescription: Dossier, ctx: Context) -> Iterator[Ver
     if early:
         wrong.append("REVIEWED_BEFORE_ISSUED")
         shown += early
-    if issued["session_id"] is not None:
-        opened = ctx.records.session(issued["session_id"]).opened
-        tolerance = ctx.settings.count("age_tolerance_years")
-        if (
-            opened is not None
-            and abs(opened["patient_age_years"] - issued["patient_age_years"]) > tolerance
-        ):
-            wrong.append("AGE_DIFFERS")
-            shown.append(opened)
+    opened = ctx.records.opening(issued["session_id"])
+    tolerance = ctx.settings.count("age_tolerance_years")
+    if (
+        opened is not None
+        and abs(opened["patient_age_years"] - issued["patient_age_years"]) > tolerance
+    ):
+        wrong.append("AGE_DIFFERS")
+        shown.append(opened)
     day = day_of(issued.t)
     if any(
         _contradicts(item["hospital_class"], item["drug_code"], day, ctx.reference)

@@ -28,9 +28,9 @@ def leading(found: Iterable[tuple[State, Evidence]]) -> tuple[State, Evidence] |
 
 def is_telemedicine(session_id: str | None, ctx: Context) -> bool:
     """Whether a session is out of scope; only the 2017 text of Yinchuan includes it (RULES 1.2)."""
-    if session_id is None or (ctx.book.name == "yinchuan" and not ctx.book.overlay):
+    if ctx.book.name == "yinchuan" and not ctx.book.overlay:
         return False
-    opened = ctx.records.session(session_id).opened
+    opened = ctx.records.opening(session_id)
     return opened is not None and opened["service_kind"] == REMOTE_MEDICINE
 
 
@@ -51,7 +51,7 @@ def prescribed_by_the_attending_doctor(view: Dossier, ctx: Context) -> Iterator[
         return
     state, issued = held
     session_id = issued["session_id"]
-    opened = None if session_id is None else ctx.records.session(session_id).opened
+    opened = ctx.records.opening(session_id)
     yield Verdict(
         "prescription",
         view.id,
@@ -70,7 +70,7 @@ def prescribed_by_the_attending_doctor(view: Dossier, ctx: Context) -> Iterator[
 def _own(issued: Evidence, ctx: Context) -> State | None:
     if issued["session_id"] is None:
         return State.CONFIRMED
-    opened = ctx.records.session(issued["session_id"]).opened
+    opened = ctx.records.opening(issued["session_id"])
     if opened is None:
         return ctx.clinical_absence(issued.t, issued.r)
     return None if opened["doctor_id"] == issued["prescriber_id"] else State.CONFIRMED
@@ -237,7 +237,7 @@ def not_made_by_machines(view: Dossier, ctx: Context) -> Iterator[Verdict]:
         if issued["origin"] == "AI_DRAFT_DOCTOR_CONFIRMED" and ctx.settings.flag("draft_is_signal"):
             signs.append("AI_DRAFT")
         shown, session_id = [issued], issued["session_id"]
-        opened = None if session_id is None else ctx.records.session(session_id).opened
+        opened = ctx.records.opening(session_id)
         if opened is not None:
             shown.insert(0, opened)
             if issued.t - opened.t < ctx.settings.millis("min_time_to_prescribe"):
@@ -455,6 +455,6 @@ RULES = (
             ),
             "Told": (),
         },
-        judges={"event": statistics, "conduct": steering},
+        judges={"event": statistics, "steering": steering},
     ),
 )

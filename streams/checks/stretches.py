@@ -25,9 +25,7 @@ def in_scope(act: Evidence, ctx: Context) -> bool:
         return True
     if act.type == "SessionOpened":
         return bool(act["service_kind"] != REMOTE_MEDICINE)
-    if act["session_id"] is None:
-        return True
-    opened = ctx.records.session(act["session_id"]).opened
+    opened = ctx.records.opening(act["session_id"])
     return opened is None or opened["service_kind"] != REMOTE_MEDICINE
 
 

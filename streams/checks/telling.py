@@ -74,7 +74,7 @@ def supplied_elsewhere(view: Dossier, ctx: Context) -> Iterator[Fact]:
         }
         place = f"supplied/{doctor_id}/{day_of(issued.t)}"
         source = f"prescription/{view.id}"
-        yield Fact(place, source, issued.t, body, ("conduct", doctor_id))
+        yield Fact(place, source, issued.t, body, ("steering", doctor_id))
 
 
 def pharmacists_shifts(shift: Dossier, ctx: Context) -> Iterator[Fact]:
