@@ -210,6 +210,8 @@ class Bench:
         sitting = Sitting(now, base.book, records, views)
         told = isinstance(case, RosterFile)  # what concerns it; it does not have to ask
         for book, view in views:
+            if kind in SHARED_KINDS and not records.may_name(book):
+                continue
             on = self._on[book.name]
             unopened = kind == "session" and view.opened is None
             for judged in due:
@@ -339,7 +341,8 @@ class Bench:
             ]
         view = self._view(name, case, corrections)
         if kind in SHARED_KINDS:
-            # Each institution is judged by its own rulebook, which its facts name.
+            # Each institution is judged by its own rulebook, which its facts name: under all of
+            # them the same facts are looked up, so the first one tried says which these are.
             return [(book, view) for book in self._library.books.values()]
         return [(book, view) for book in self._candidates(candidate, records)]
 

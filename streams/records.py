@@ -257,6 +257,10 @@ class InstitutionRecords:
         if any(i.get("corrected_at") == self.now for i in found):
             self._corrections.applied_now = True
 
+    def may_name(self, book: Rulebook) -> bool:
+        """Whether facts of several institutions name a rulebook, as far as any were looked up."""
+        return not self.told_under or any(name == book.name for _, name in self.told_under)
+
     def rectified(self, finding_id: str) -> bool:
         """Whether a completed rectification answers a notice that names the finding (1.6.6)."""
         found = False
