@@ -226,8 +226,15 @@ def summary(part: str, found: Mapping[str, Any]) -> list[str]:
             count: Spread.of([r["events"] / r["seconds"] for r in runs if r["workers"] == count])
             for count in (1, 2)
         }
-        ratio = rates[2].median / rates[1].median
-        return [f"two workers: {rates[2]} events/s, {ratio:.2f} times one ({rates[1]})"]
+        each = {
+            count: Spread.of([r["events"] / sum(r["cpu"]) for r in runs if r["workers"] == count])
+            for count in (1, 2)
+        }
+        ratio, share = (of[2].median / of[1].median for of in (rates, each))
+        return [
+            f"two workers: {rates[2]} events/s, {ratio:.2f} times one ({rates[1]})",
+            f"for each second of their CPU: {each[2]} events, {share:.2f} times one ({each[1]})",
+        ]
     names = list(dict.fromkeys((run["size"], run["variant"]) for run in runs))
     rates_by = {
         name: Spread.of([rate(r) for r in runs if (r["size"], r["variant"]) == name])
