@@ -31,7 +31,7 @@ LEADING = {
 SHARED_KINDS = frozenset({"practice", "host"})
 """Kinds in which facts of several institutions meet; each is judged by its own rulebook."""
 _ALWAYS_WHOLE = frozenset({"lateness", "window", "roster", "stream", "manifest", "silence"})
-"""Kinds of which every rule is called, whatever was received."""
+"""Kinds of which every rule is called, whatever was received but a sign of life."""
 
 
 class Called(NamedTuple):
@@ -51,7 +51,7 @@ class Callers:
         self._tells = {key: self._tellers_of(*key) for key in keys}
         self._read_by: dict[tuple[str, str, int], tuple[Called, Called]] = {}
 
-    def any(self, kind: str, candidate: str) -> bool:
+    def judges(self, kind: str, candidate: str) -> bool:
         """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
         return bool(self._asked[candidate, kind]) or bool(self._tells[candidate, kind])
 
@@ -116,14 +116,12 @@ class Callers:
 
 
 def _at_rest(case: CaseFile, kind: str, now: int) -> bool:
-    """Whether what a case file is about was created by an event that nothing corrects, and nothing
-    was ever found; of a roster, whether it was judged before and nothing was ever found.
+    """Whether nothing was ever found about a case file that was judged before, and what it is about
+    was created by an event that nothing corrects; a roster is created by nothing.
     """
-    if case.findings or case.retired or case.replaced or case.targets:
+    if not case.settled or case.findings or case.retired or case.replaced or case.targets:
         return False
-    if kind == "roster":
-        return case.settled > 0
-    created = False
+    created = kind == "roster"
     for item in case.evidence.values():
         if item.supersedes is not None:
             return False

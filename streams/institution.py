@@ -89,8 +89,11 @@ class Institution:
         self._days: RosterDays = bench.roster_days(institution_id)
         self._doubts = Doubts(books, reference)
         duty = [book.rules["PHA-01"] for book in books]
-        self._heartbeat = duty[0].millis("heartbeat_timeout")
-        self._gap_tolerance = min(settings.millis("gap_tolerance") for settings in duty)
+        self._heartbeat = max(settings.millis("heartbeat_timeout") for settings in duty)
+        # Without heartbeats to be expected, one fills what lies before it.
+        required = all(settings.flag("heartbeat_required") for settings in duty)
+        tolerances = [settings.millis("gap_tolerance") for settings in duty]
+        self._fresh_for = min(tolerances) if required else -1
         self._links = Links(institution_id, shelf, times.correction, self._concern)
         self._judged = frozenset(kind for kind in KINDS if bench.judges(kind, candidate))
         self._offset = -1
@@ -338,8 +341,7 @@ class Institution:
             self._days.clear()
             self._touch_roster(item)
         elif kind == "duty":
-            longest = 0 if item.get("phase") == "HEARTBEAT" else roster.LONGEST_SHIFT
-            self._days.changed(item.t, item.t + longest + self._heartbeat)
+            self._days.changed(item.t, item.t + roster.LONGEST_SHIFT + self._heartbeat)
             self._touch_roster(item, SIGN_OF_LIFE if self._fresh(item) else ANY)
 
     def _replayed(self, case: CaseFile) -> bool:
@@ -361,19 +363,19 @@ class Institution:
             self._shelf.schedule(name, received_at)
 
     def _fresh(self, duty: Evidence) -> bool:
-        """Whether duty evidence can only shorten gaps, and was received so early that no part left
-        of one is due before it: the roster has asked to be woken by then.
+        """Whether duty evidence can only shorten gaps, from its own instant on, and was received so
+        early that what is left of one is not due before the roster has asked to be woken.
         """
         living = duty.type == "PrescriptionReviewed" or duty["phase"] == "HEARTBEAT"
-        return living and duty.supersedes is None and duty.r - duty.t <= self._gap_tolerance
+        return living and duty.supersedes is None and duty.r - duty.t <= self._fresh_for
 
     def _touch_roster(self, item: Evidence, mask: int = ANY) -> None:
         name = (self.id, "roster", "")
         case = self._open("roster", "", RosterFile)
         if self._replayed(case):
             return
-        since = item.t
-        case.touched = since if not case.touched else min(case.touched, since)
+        if mask != SIGN_OF_LIFE:  # which always lies within what is looked at again
+            case.touched = item.t if not case.touched else min(case.touched, item.t)
         if item.r <= case.settled:
             case.began = min(case.began, *self._roster_receipts())
             case.restart()

@@ -41,7 +41,16 @@ from streams.lifecycle import live_on, withdraw_retired
 from streams.records import InstitutionRecords
 from streams.reference import ReferenceData
 from streams.rosters import RosterDays
-from streams.rulebook import OWN_DOCTORS, REFINED, Library, Mode, Rulebook, RuleSettings, Status
+from streams.rulebook import (
+    NATIONAL,
+    OWN_DOCTORS,
+    REFINED,
+    Library,
+    Mode,
+    Rulebook,
+    RuleSettings,
+    Status,
+)
 from streams.sitting import Held, Sitting
 from streams.timeline import day_of
 
@@ -98,7 +107,7 @@ class Bench:
 
     def judges(self, kind: str, candidate: str) -> bool:
         """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
-        return self._callers.any(kind, candidate)
+        return self._callers.judges(kind, candidate)
 
     def roster_days(self, institution_id: str) -> RosterDays:
         days = self._rosters.get(institution_id)
@@ -236,7 +245,7 @@ class Bench:
                     sitting.since[rule.id] = max(sitting.since.get(rule.id, 0), context.since)
                 if context.next_wake:
                     sitting.wake(rule.id, context.next_wake)
-        # Which rulebook applies and what is in scope rests on receipts, too.
+        sitting.scope_wake = base.next_wake
         for judged in due if base.next_wake else ():
             sitting.wake(judged.rule.id, base.next_wake)
         self._weigh(case, sitting)
@@ -284,6 +293,7 @@ class Bench:
                     continue
                 told[f"{teller.id} {fact.shared:d} {fact.place} {fact.source}"] = fact
             sitting.wake(teller.id, context.next_wake)
+        sitting.wake(teller.id, sitting.scope_wake)
         sitting.records.asking(None)
         for key, stored in list(case.told.items()):
             if key.startswith(f"{teller.id} ") and key not in told and stored["body"]:
@@ -336,19 +346,26 @@ class Bench:
             applied = partial(self._library.applied, candidate)
             return [
                 (book, days.judged(records, book, applied, _first_day(case, book, now)))
-                for book in self._candidates(candidate, records)
+                for book in self._candidates(candidate, records, case)
                 if book.rule("PHA-01") is not None
             ]
         view = self._view(name, case, corrections)
         if kind in SHARED_KINDS:
-            # Each institution is judged by its own rulebook, which its facts name: under all of
-            # them the same facts are looked up, so the first one tried says which these are.
+            # Each institution is judged by its own rulebook, which its facts name; the facts that
+            # a case file is about are looked up under any, so the first tried says which these are.
             return [(book, view) for book in self._library.books.values()]
-        return [(book, view) for book in self._candidates(candidate, records)]
+        return [(book, view) for book in self._candidates(candidate, records, case)]
 
-    def _candidates(self, candidate: str, records: InstitutionRecords) -> tuple[Rulebook, ...]:
-        """The rulebooks in force for an institution at any time, by what it has filed so far."""
-        own_doctors = candidate in REFINED and bool(records.ledger.spans(OWN_DOCTORS))
+    def _candidates(
+        self, candidate: str, records: InstitutionRecords, case: CaseFile
+    ) -> tuple[Rulebook, ...]:
+        """The rulebooks in force for an institution at any time, by what it has filed so far or
+        what was found by what it had filed before.
+        """
+        own_doctors = candidate in REFINED and (
+            bool(records.ledger.spans(OWN_DOCTORS))
+            or any(finding.rulebook == NATIONAL for finding in case.findings)
+        )
         return self._library.candidates(candidate, own_doctors)
 
     def _view(self, name: Name, case: CaseFile, corrections: Corrections) -> Any:
@@ -376,7 +393,8 @@ class Bench:
         leading = view.first(LEADING[kind]) or items[0]
         opened = view.opened if isinstance(view, Session) else leading
         if kind in OF_A_SESSION:
-            session_id = next((i.get("session_id") for i in items if i.get("session_id")), None)
+            named = [leading] if leading.type == LEADING[kind] else items
+            session_id = next((i.get("session_id") for i in named if i.get("session_id")), None)
             opened = records.opening(session_id)
         book = self._book(candidate, records, leading.t)
         remote = opened is not None and opened.get("service_kind") == REMOTE_MEDICINE

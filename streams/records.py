@@ -258,7 +258,10 @@ class InstitutionRecords:
             self._corrections.applied_now = True
 
     def may_name(self, book: Rulebook) -> bool:
-        """Whether facts of several institutions name a rulebook, as far as any were looked up."""
+        """Whether facts of several institutions name a rulebook, as far as any were looked up.
+
+        That is enough while one rule judges each kind of case file in which they meet.
+        """
         return not self.told_under or any(name == book.name for _, name in self.told_under)
 
     def rectified(self, finding_id: str) -> bool:

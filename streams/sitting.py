@@ -26,7 +26,10 @@ class Held(msgspec.Struct):
 
 
 class Sitting(msgspec.Struct):
-    """What rules hold about a case file at an instant, and what that rests on."""
+    """What rules hold about a case file at an instant, and what that rests on.
+
+    ``scope_wake`` is the next receipt that may change which rulebook applies and what is in scope.
+    """
 
     now: int
     book: Rulebook
@@ -35,6 +38,7 @@ class Sitting(msgspec.Struct):
     held: dict[Key, Held] = {}
     wakes: dict[str, int] = {}
     since: dict[str, int] = {}
+    scope_wake: int = 0
 
     def wake(self, rule: str, instant: int) -> None:
         known = self.wakes.get(rule)

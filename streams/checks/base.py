@@ -131,10 +131,9 @@ class Rule:
     other types never has the rule judge again. ``reads_of`` names fewer for kinds of case file that
     only those can matter to, and ``reads_at_rest`` fewer still for those that are at rest: what
     they are about was created by an event that nothing corrects, and nothing was ever found.
-    ``auto`` lists the clauses that end by themselves
-    when the condition has ended (with None for a rule without clauses; ``ALL`` for all); the others
-    stay until a rectification answers a notice. What the rule cannot see is in the texts
-    (``rule.<id>.misses``).
+    ``auto`` lists the clauses that end by themselves when the condition has ended (with None for a
+    rule without clauses; ``ALL`` for all); the others stay until a rectification answers a notice.
+    What the rule cannot see is in the texts (``rule.<id>.misses``).
     """
 
     id: str
