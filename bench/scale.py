@@ -245,12 +245,19 @@ def summary(part: str, found: Mapping[str, Any]) -> list[str]:
         firsts = dict.fromkeys(firsts, firsts[names[0][1]])
     lines = [
         f"{size + variant:>30}: {rates_by[size, variant]} events a CPU second,"
-        f" {rates_by[size, variant].median / firsts[variant] - 1:+.1%}"
+        f" {rates_by[size, variant].median / firsts[variant] - 1:+.1%},"
+        f" {_saved(runs, size, variant):.1f} case files written an event"
         for size, variant in names
     ]
     if part == "sessions":
         lines.append(_growth(found))
     return lines
+
+
+def _saved(runs: Sequence[Mapping[str, Any]], size: str, variant: str) -> float:
+    """Case files written for each event: many events of a case file in a batch are one write."""
+    mine = [run["fed"] for run in runs if (run["size"], run["variant"]) == (size, variant)]
+    return float(sum(fed["saved"] for fed in mine) / sum(fed["events"] for fed in mine))
 
 
 def _recovered(found: Mapping[str, Any], disk: str) -> str:

@@ -4,9 +4,9 @@
 
 It does with case files what the worker does (streams/agents.py): the hospitals share the default
 number of partitions, each with a RocksDB of the worker's options and a supervisor that is restored
-from it and loads from it; batches of partitions come in turn, and every save is written. Resident
-memory is read after each step, so that what the store takes and what the core takes can be told
-apart. What is fed is what the core gets after intake: no Kafka, no decoding.
+from it and loads from it; batches of partitions come in turn, and the saves of each are one write.
+Resident memory is read after each step, so that what the store takes and what the core takes can be
+told apart. What is fed is what the core gets after intake: no Kafka, no decoding.
 """
 
 from __future__ import annotations
@@ -136,8 +136,10 @@ def measure(folder: Path, given: Input) -> dict[str, Any]:
             nonlocal saved, changes
             for partition, batch in _batches(events):
                 outcome = supervisors[partition].apply(batch)
+                written = WriteBatch(raw_mode=True)
                 for key, value in outcome.saves.items():
-                    tables[partition].put(key.encode(), value)
+                    written.put(key.encode(), value)
+                tables[partition].write(written)
                 saved += len(outcome.saves)
                 changes += len(outcome.changes)
 
