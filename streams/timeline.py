@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 
 SECOND = 1_000
@@ -19,6 +20,8 @@ SHANGHAI_OFFSET = 8 * HOUR
 SHANGHAI = dt.timezone(dt.timedelta(hours=8))
 
 _EPOCH_ORDINAL = dt.date(1970, 1, 1).toordinal()
+LAST_DAY = dt.date.max.toordinal() - _EPOCH_ORDINAL
+"""The last day that the calendar knows, 9999-12-31; what would end later ends there."""
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _PERIOD = re.compile(r"(\d+)([MY])")
 _UNIT = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
@@ -55,11 +58,14 @@ def weekday(day: int) -> int:
 
 
 def add_months(day: int, months: int) -> int:
-    """Calendar arithmetic ``d ⊕ nM``; a day that does not exist is clipped to the month's last."""
-    date = dt.date.fromordinal(day + _EPOCH_ORDINAL)
-    total = date.year * 12 + date.month - 1 + months
-    year, month = divmod(total, 12)
-    last = (dt.date(year + (month == 11), (month + 1) % 12 + 1, 1) - dt.timedelta(days=1)).day
+    """Calendar arithmetic ``d ⊕ nM``; a day that does not exist is clipped to the month's last, and
+    one after the last that the calendar knows to that.
+    """
+    date = dt.date.fromordinal(min(day, LAST_DAY) + _EPOCH_ORDINAL)
+    year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
+    if year > dt.MAXYEAR:
+        return LAST_DAY
+    last = monthrange(year, month + 1)[1]
     return dt.date(year, month + 1, min(date.day, last)).toordinal() - _EPOCH_ORDINAL
 
 

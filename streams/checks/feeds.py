@@ -262,6 +262,9 @@ def silent(feed: CaseView, ctx: Context) -> Iterator[Verdict]:
     if heard is None or not ctx.records.streams_in_use():
         return
     limit = ctx.settings.millis("silence_limit")
+    if ctx.now - heard <= limit:  # whatever the business time, it is not silent yet
+        ctx.wake(heard + limit + 1)
+        return
     since = max(heard, ctx.now - _SILENT_FOR)
     if since > heard:
         ctx.since = since

@@ -74,6 +74,8 @@ def test_the_example_week_begins_on_a_monday() -> None:
         ("2026-11-30", 1, "2026-12-30"),
         ("2026-12-01", 1, "2027-01-01"),
         ("2026-03-31", 0, "2026-03-31"),
+        ("9999-11-30", 1, "9999-12-30"),
+        ("9999-12-31", 12, "9999-12-31"),  # the calendar ends, the worker does not
     ],
 )
 def test_months_are_those_of_the_calendar(begin: str, months: int, end: str) -> None:
