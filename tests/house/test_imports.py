@@ -42,9 +42,9 @@ HTTP = ("aiohttp", "grafana_api", "http", "httpx", "requests", "urllib.request",
 # Reading a rulebook is reading data that ships with the product; the core does no other I/O.
 READS_FILES = ("streams/rulebook.py", "streams/reference.py")
 PURE = {
-    "__future__", "abc", "array", "bisect", "collections", "dataclasses", "datetime", "difflib",
-    "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "math", "operator", "re",
-    "types", "typing", "msgspec", "schemas", "streams",
+    "__future__", "abc", "array", "bisect", "calendar", "collections", "dataclasses", "datetime",
+    "difflib", "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "math",
+    "operator", "re", "types", "typing", "msgspec", "schemas", "streams",
 }  # fmt: skip
 CLOCKS = {"time", "time_ns", "now", "utcnow", "today", "monotonic", "monotonic_ns", "perf_counter"}
 
