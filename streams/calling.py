@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from streams.cases.base import CaseFile
-from streams.cases.shelf import KINDS
+from streams.cases.kinds import CREATED_BY, KEEPS_MORE, KINDS, SHARED_KINDS
 from streams.checks import BY_KIND, TELLERS_OF, Judged
 from streams.checks.base import Teller
 from streams.events import SIGN_OF_LIFE, mask_of
@@ -13,25 +13,6 @@ from streams.rulebook import REFINED, Library
 
 FORM = mask_of("InstitutionFiled")
 """What may change by which rulebook an institution is judged."""
-LEADING = {
-    "session": "SessionOpened",
-    "prescription": "PrescriptionIssued",
-    "supply": "DrugSupplied",
-    "record": "MedicalRecordArchived",
-    "fee": "FeeCharged",
-    "refund": "RefundRequested",
-    "complaint": "ComplaintReceived",
-    "notice": "SupervisionNoticeIssued",
-    "incident": "AdverseEventReported",
-    "breach": "SecurityIncidentReported",
-    "shift": "DutyStatusReported",
-    "event": "",
-}
-"""Kinds of case file about one act, with the event whose time decides the rulebook."""
-SHARED_KINDS = frozenset({"practice", "host"})
-"""Kinds in which facts of several institutions meet; each is judged by its own rulebook."""
-_ALWAYS_WHOLE = frozenset({"lateness", "window", "roster", "stream", "manifest", "silence"})
-"""Kinds of which every rule is called, whatever was received but a sign of life."""
 
 
 class Called(NamedTuple):
@@ -85,7 +66,7 @@ class Callers:
 
     def _readers(self, candidate: str, kind: str, mask: int) -> tuple[Called, Called]:
         """Who is called when evidence of some types was received: at any time, and at rest."""
-        whole = bool(kind in _ALWAYS_WHOLE or (mask & FORM and candidate in REFINED))
+        whole = bool(kind in KEEPS_MORE or (mask & FORM and candidate in REFINED))
         asked = self._asked[candidate, kind]
         due = tuple(judged for judged in asked if whole or judged.mask & mask)
         tellers = tuple(teller for teller, reads in self._tells[candidate, kind] if reads & mask)
@@ -125,5 +106,5 @@ def _at_rest(case: CaseFile, kind: str, now: int) -> bool:
     for item in case.evidence.values():
         if item.supersedes is not None:
             return False
-        created = created or (item.type == LEADING[kind] and item.r <= now)
+        created = created or (item.type == CREATED_BY.get(kind) and item.r <= now)
     return created

@@ -17,8 +17,10 @@ from schemas.catalogue import UploadClass, upload_class
 from streams.cases import accuracy, roster
 from streams.cases.base import CaseFile
 from streams.cases.feeds import COUNTED, MANIFEST, Manifest, Silence, day_of_use
+from streams.cases.kinds import KINDS, LOOKED_UP
+from streams.cases.roster import RosterFile
 from streams.cases.session import REMOTE_MEDICINE
-from streams.cases.shelf import KINDS, LOOKED_UP, Name, RosterFile, Shelf, topics_of
+from streams.cases.shelf import Name, Shelf, topics_of
 from streams.cases.uploads import (
     Lateness,
     Receipt,
@@ -95,7 +97,7 @@ class Institution:
         tolerances = [settings.millis("gap_tolerance") for settings in duty]
         self._fresh_for = min(tolerances) if required else -1
         self._links = Links(institution_id, shelf, times.correction, self._concern)
-        self._judged = frozenset(kind for kind in KINDS if bench.judges(kind, candidate))
+        self._judged = frozenset(kind for kind in KINDS if bench.callers.judges(kind, candidate))
         self._offset = -1
 
     def receive(self, event: Event, clock: int) -> bool:

@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streams.calling import FORM, LEADING, SHARED_KINDS, Callers
+from streams.calling import FORM, Callers
 from streams.cases.base import FOREVER, CaseFile, Corrections, effective
+from streams.cases.kinds import ABOUT_AN_ACT, CREATED_BY, OF_A_SESSION, SHARED_KINDS, TIMELESS
+from streams.cases.roster import RosterFile
 from streams.cases.session import (
-    OF_A_SESSION,
     REMOTE_MEDICINE,
     CaseView,
     Session,
     dossier_of,
     session_of,
 )
-from streams.cases.shelf import Name, RosterFile, Shelf
+from streams.cases.shelf import Name, Shelf
 from streams.cases.uploads import Window, slot_end
 from streams.checks import Judged
 from streams.checks.base import Context, Fact, Resolution, Teller
@@ -62,21 +63,6 @@ _SLOTS = "slots"
 _UNOPENED = frozenset({"UPL-05"})
 """Rules that judge sessions never opened (D24)."""
 
-_TIMELESS = frozenset(
-    {
-        "institution",
-        "department",
-        "person",
-        "conduct",
-        "steering",
-        "ratings",
-        "stream",
-        "manifest",
-        "silence",
-    }
-)
-"""Kinds judged under every rulebook the institution may be under, each for its time."""
-
 
 class Settled(NamedTuple):
     """What judging a case file led to: transitions, and facts told with the instant of each."""
@@ -93,7 +79,7 @@ class Bench:
         self._shelf = shelf
         self._reference = reference
         self._rosters: dict[str, RosterDays] = {}
-        self._callers = Callers(library)
+        self.callers = Callers(library)
         self._on = {
             book.name: {rule: settings for rule in book.rules if (settings := book.rule(rule))}
             for book in library.books.values()
@@ -104,10 +90,6 @@ class Bench:
             for rule, settings in book.rules.items()
             if settings.status is Status.RETIRED
         )
-
-    def judges(self, kind: str, candidate: str) -> bool:
-        """Whether a kind of case file is judged or tells facts under a candidate rulebook."""
-        return self._callers.judges(kind, candidate)
 
     def roster_days(self, institution_id: str) -> RosterDays:
         days = self._rosters.get(institution_id)
@@ -138,7 +120,7 @@ class Bench:
     def _judge(
         self, name: Name, candidate: str, case: CaseFile, now: int, mask: int, found: Settled
     ) -> None:
-        due, tellers = self._callers.called(candidate, case, name[1], mask, now)
+        due, tellers = self.callers.called(candidate, case, name[1], mask, now)
         if not due and not tellers:
             case.wakes = {rule: at for rule, at in case.wakes.items() if at > now}
             if isinstance(case, Window):
@@ -235,7 +217,7 @@ class Bench:
                 for verdict in judged.judge(view, context):
                     if not settings.judges(verdict.clause):
                         continue
-                    if kind in _TIMELESS and not self._ruled(candidate, records, book, verdict):
+                    if kind in TIMELESS and not self._ruled(candidate, records, book, verdict):
                         continue
                     under = (verdict.institution_id or "", book.name)
                     if kind in SHARED_KINDS and under not in records.told_under:
@@ -281,7 +263,7 @@ class Bench:
 
         What is judged under several rulebooks tells each fact under the one in force at its time.
         """
-        now, timeless = sitting.now, name[1] in _TIMELESS
+        now, timeless = sitting.now, name[1] in TIMELESS
         told: dict[str, Fact] = {}
         for book, view in sitting.views:
             if getattr(view, "opened", view) is None:
@@ -321,7 +303,7 @@ class Bench:
         """The views of a case file to be judged, each with the rulebook in force for its act."""
         kind = name[1]
         now = corrections.now
-        if kind in LEADING:
+        if kind in ABOUT_AN_ACT:
             return self._act(name, case, records, candidate, corrections)
         if kind == "lateness":
             by_book: dict[str, tuple[Rulebook, list[Evidence]]] = {}
@@ -390,10 +372,11 @@ class Bench:
             return []
         make = session_of if kind == "session" else dossier_of
         view = make(case_id, known)
-        leading = view.first(LEADING[kind]) or items[0]
+        created = view.first(CREATED_BY.get(kind, ""))
+        leading = created or items[0]
         opened = view.opened if isinstance(view, Session) else leading
         if kind in OF_A_SESSION:
-            named = [leading] if leading.type == LEADING[kind] else items
+            named = items if created is None else [created]
             session_id = next((i.get("session_id") for i in named if i.get("session_id")), None)
             opened = records.opening(session_id)
         book = self._book(candidate, records, leading.t)

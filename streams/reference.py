@@ -11,7 +11,6 @@ date, and what was judged before it stays judged as it was.
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import IO, Generic, TypeVar
 
 from schemas.errors import IhwatchError
-from streams.timeline import weekday
+from streams.timeline import parse_day, weekday
 
 SHIPPED = Path(__file__).with_name("reference")
 """Folder of the lists that come with the product."""
@@ -30,7 +29,6 @@ ORDINARY = "ORDINARY"
 ALWAYS_FROM, ALWAYS_TO = -(10**6), 10**6
 """Days before and after all others: the validity of a row without dates."""
 
-_EPOCH = dt.date(1970, 1, 1)
 _YES, _NO = {"true", "1", "yes", "y", "是"}, {"false", "0", "no", "n", "否"}
 _DATES = ("valid_from", "valid_to", "removed")
 _DIAGNOSIS = re.compile(r"[A-Z][0-9][0-9A-Z]+(/[0-9])?")
@@ -296,17 +294,6 @@ class ReferenceData:
 def plain_diagnosis(code: str) -> str:
     """An ICD-10 code without its dot and its dagger or asterisk, in capitals."""
     return code.strip().rstrip("*+†").replace(".", "").upper()
-
-
-def parse_day(text: str) -> int:
-    """A day written YYYY-MM-DD; ValueError for anything else."""
-    if len(text) != 10:
-        raise ValueError(text)
-    return (dt.date.fromisoformat(text) - _EPOCH).days
-
-
-def format_day(day: int) -> str:
-    return (_EPOCH + dt.timedelta(days=day)).isoformat()
 
 
 # -- reading ---------------------------------------------------------------------------------------

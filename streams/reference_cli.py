@@ -29,15 +29,12 @@ from streams.reference import (
     DataError,
     ListSpec,
     Row,
-    format_day,
     header,
-    parse_day,
     read_list,
     source,
 )
-from streams.timeline import SHANGHAI
+from streams.timeline import SHANGHAI, format_day, parse_day
 
-_EPOCH = dt.date(1970, 1, 1)
 _WIDTH = 160
 """Columns when nobody is looking: a table in a file must not be cut to 80."""
 
@@ -295,4 +292,4 @@ def _langs(lang: str) -> tuple[Lang, ...]:
 
 
 def _today() -> int:
-    return (dt.datetime.now(SHANGHAI).date() - _EPOCH).days
+    return parse_day(dt.datetime.now(SHANGHAI).date().isoformat())

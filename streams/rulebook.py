@@ -9,7 +9,6 @@ may be stated; anything else is refused before anything is judged.
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import re
 import tomllib
@@ -21,7 +20,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from streams.timeline import Deadlines, Period, parse_duration
+from streams.timeline import Deadlines, Period, parse_day, parse_duration
 
 RULEBOOKS = ("national", "guangxi", "chongqing", "sichuan", "yinchuan")
 NATIONAL = "national"
@@ -371,7 +370,7 @@ def _parse(path: str, current: Any, text: str) -> Any:
         if kind == "rate":
             return _fraction(text)
         if kind == "day":
-            dt.date.fromisoformat(text)
+            parse_day(text)
     except (ValueError, ZeroDivisionError) as error:
         raise ParameterError(f"{path}: not a value of the right kind: {text!r}") from error
     if kind in ("duration", "period"):
@@ -450,7 +449,7 @@ def _fraction(value: Any) -> Fraction:
 def _day(value: str) -> int | None:
     if value == NONE:
         return None
-    return (dt.date.fromisoformat(value) - dt.date(1970, 1, 1)).days
+    return parse_day(value)
 
 
 def _state(value: Any) -> str:

@@ -69,6 +69,18 @@ def add_months(day: int, months: int) -> int:
     return dt.date(year, month + 1, min(date.day, last)).toordinal() - _EPOCH_ORDINAL
 
 
+def parse_day(text: str) -> int:
+    """A day written YYYY-MM-DD; ValueError for anything else."""
+    if len(text) != 10:
+        raise ValueError(text)
+    return dt.date.fromisoformat(text).toordinal() - _EPOCH_ORDINAL
+
+
+def format_day(day: int) -> str:
+    """Write a day as YYYY-MM-DD."""
+    return dt.date.fromordinal(min(day, LAST_DAY) + _EPOCH_ORDINAL).isoformat()
+
+
 def parse_duration(text: str) -> int | Period | None:
     """Read ``90s 15m 24h 7d`` (milliseconds) or ``3M 1Y`` (a Period); None for anything else."""
     if match := _DURATION.fullmatch(text):
@@ -88,6 +100,7 @@ def format_duration(millis: int) -> str:
 
 def format_instant(instant: int) -> str:
     """Write an instant as RFC 3339 in Shanghai time with milliseconds."""
+    instant = min(instant, end_of_day(LAST_DAY) - 1)
     moment = dt.datetime.fromtimestamp(instant // 1000, SHANGHAI)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}+08:00"
 

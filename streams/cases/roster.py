@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from streams.cases.base import CaseFile
 from streams.cases.ledger import Ledger, document_period
 from streams.cases.session import LIVE_MODES, REMOTE_MEDICINE, Session
 from streams.events import Evidence
@@ -24,6 +25,12 @@ LONGEST_SHIFT = 2 * DAY
 """How far back the sign-on of a shift is looked for; nobody is on duty for longer."""
 
 AGREEMENT = "PHARMACIST_SERVICE_AGREEMENT"
+
+
+class RosterFile(CaseFile):
+    """Findings about duty; ``touched`` is the earliest occurrence of evidence not judged yet."""
+
+    touched: int = 0
 
 
 def is_live(opened: Evidence) -> bool:

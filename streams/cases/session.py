@@ -13,8 +13,6 @@ from streams.cases.base import CaseFile, Effective
 from streams.events import Evidence, newest_last
 
 EXEMPT_OUTCOMES = frozenset({"CANCELLED", "TIMED_OUT"})
-OF_A_SESSION = frozenset({"prescription", "supply", "record"})
-"""Kinds of case file about what belongs to a session: its opening tells whether it is in scope."""
 REMOTE_MEDICINE = "REMOTE_MEDICINE"
 LIVE_MODES = frozenset({"VOICE", "VIDEO"})
 """Modes in which the doctor is present all the time."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from streams.cases.accuracy import Sequence
 from streams.cases.agenda import Agenda
 from streams.cases.base import (
     FOREVER,
@@ -25,14 +24,11 @@ from streams.cases.base import (
     encode,
     glance,
 )
-from streams.cases.feeds import Clocks, Manifest, Silence
-from streams.cases.uploads import Lateness, Stream, Window
+from streams.cases.kinds import KINDS, LATER, LOOKED_UP
 from streams.cases.watches import REPLACED, Watches
 from streams.events import Evidence
 
 __all__ = [
-    "KINDS",
-    "LOOKED_UP",
     "REPLACED",
     "SHARED",
     "SHARED_KEYS",
@@ -48,67 +44,6 @@ SHARED = ""
 """The institution of case files in which facts of several institutions meet."""
 
 
-class RosterFile(CaseFile):
-    """Findings about duty; ``touched`` is the earliest occurrence of evidence not judged yet."""
-
-    touched: int = 0
-
-
-LOOKED_UP = frozenset(
-    {
-        "ledger",
-        "logins",
-        "enrolments",
-        "duty",
-        "shifts",
-        "acts",
-        "acts-of",
-        "patient",
-        "named",
-        "told",
-        "corrections",
-    }
-)
-"""Kinds that no rule judges."""
-
-KINDS: dict[str, type[CaseFile]] = {
-    **dict.fromkeys(
-        (
-            "session",
-            "prescription",
-            "supply",
-            "record",
-            "fee",
-            "refund",
-            "complaint",
-            "notice",
-            "incident",
-            "breach",
-            "event",
-            "shift",
-            "institution",
-            "department",
-            "person",
-            "conduct",
-            "steering",
-            "ratings",
-            "practice",
-            "host",
-            *sorted(LOOKED_UP),
-        ),
-        CaseFile,
-    ),
-    "roster": RosterFile,
-    "lateness": Lateness,
-    "window": Window,
-    "stream": Stream,
-    "sequence": Sequence,
-    "manifest": Manifest,
-    "silence": Silence,
-    "clocks": Clocks,
-}
-_LATER = frozenset({"conduct", "steering", "ratings", "practice", "host"})
-"""Kinds that rest on facts told by the others, and are judged after them."""
 _SEPARATOR = "\x1f"
 SHARED_KEYS = SHARED + _SEPARATOR
 """What keys of shared case files begin with, and no others."""
@@ -194,7 +129,7 @@ class Shelf:
         if case is None and self._load is not None and name[2] in self.ids(name[0], name[1]):
             data = self._load(key_of(name))
             if data is not None:
-                case = self._open[name] = decode(KINDS[name[1]], data)
+                case = self._open[name] = decode(KINDS[name[1]].file, data)
         return case
 
     def open(self, name: Name) -> CaseFile:
@@ -202,7 +137,7 @@ class Shelf:
         self._changed.add(name)
         case = self._open.get(name) or self.find(name)
         if case is None:
-            case = self._open[name] = KINDS[name[1]]()
+            case = self._open[name] = KINDS[name[1]].file()
             self._enter(name)
         return case
 
@@ -322,7 +257,7 @@ class Shelf:
         if name[1] == "window":  # every instant it ever asked for may have counts given out
             self._due.add_each(instant, name)
         else:
-            (self._due_later if name[1] in _LATER else self._due).add(instant, name)
+            (self._due_later if name[1] in LATER else self._due).add(instant, name)
 
     def _enter(self, name: Name) -> None:
         ids = self._index.setdefault(name[0], {}).setdefault(name[1], {})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from streams.cases.session import OF_A_SESSION
+from streams.cases.kinds import OF_A_SESSION
 from streams.cases.watches import REPLACED
 from streams.checks import (
     accuracy,

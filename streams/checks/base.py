@@ -134,6 +134,9 @@ class Rule:
     ``auto`` lists the clauses that end by themselves when the condition has ended (with None for a
     rule without clauses; ``ALL`` for all); the others stay until a rectification answers a notice.
     What the rule cannot see is in the texts (``rule.<id>.misses``).
+
+    What decides whether a case file is in scope, and by which rulebook it is judged, no rule has to
+    name: a filing of the institution or an opening of a session that may change it calls them all.
     """
 
     id: str

@@ -13,8 +13,7 @@ from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.intervals import IntervalSet, subtract
-from streams.reference import format_day
-from streams.timeline import DAY, day_of, end_of_day, format_instant, start_of_day
+from streams.timeline import DAY, day_of, end_of_day, format_day, format_instant, start_of_day
 
 _FILINGS = tuple(name for name in EVENT_TYPES if upload_class(name) is UploadClass.FILING)
 _FARTHEST = 400

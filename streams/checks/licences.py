@@ -23,8 +23,7 @@ from streams.checks.stretches import (
 )
 from streams.events import Evidence
 from streams.findings import State, Verdict
-from streams.reference import format_day
-from streams.timeline import HOUR, add_months, day_of, end_of_day, start_of_day
+from streams.timeline import HOUR, add_months, day_of, end_of_day, format_day, start_of_day
 
 _MODES = frozenset({"INTERNET_DIAGNOSIS", "INTERNET_HOSPITAL"})
 _TRIGGERS = ("SessionOpened", "PrescriptionIssued")

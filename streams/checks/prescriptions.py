@@ -381,9 +381,6 @@ def _continued(
     return (doctor_id if free else None), None
 
 
-SCOPE = {"SessionOpened": ("service_kind",)}
-"""What tells whether a prescription is telemedicine."""
-
 RULES = (
     Rule(
         id="RX-01",
@@ -396,7 +393,6 @@ RULES = (
     Rule(
         id="RX-02",
         reads={
-            **SCOPE,
             "PrescriptionIssued": (
                 "session_id",
                 "prescriber_id",
@@ -418,7 +414,6 @@ RULES = (
     Rule(
         id="RX-05",
         reads={
-            **SCOPE,
             "PrescriptionIssued": ("session_id", "prescriber_id", "items"),
             "PrescriptionReviewed": ("result",),
         },
@@ -427,7 +422,6 @@ RULES = (
     Rule(
         id="RX-06",
         reads={
-            **SCOPE,
             "PrescriptionIssued": (
                 "session_id",
                 "prescriber_id",
@@ -440,7 +434,7 @@ RULES = (
     ),
     Rule(
         id="RX-07",
-        reads={**SCOPE, "PrescriptionIssued": ("session_id", "prescriber_id", "origin")},
+        reads={"PrescriptionIssued": ("session_id", "prescriber_id", "origin")},
         judges={"prescription": not_made_by_machines},
     ),
     Rule(

@@ -12,8 +12,7 @@ from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import State, Verdict
 from streams.intervals import IntervalSet, clip, subtract, union
-from streams.reference import format_day
-from streams.timeline import DAY, Period, add_months, day_of, end_of_day
+from streams.timeline import DAY, Period, add_months, day_of, end_of_day, format_day
 
 COMPLETED = "PeriodicDutyCompleted"
 TEST = "CONFORMITY_TEST"

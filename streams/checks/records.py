@@ -11,8 +11,7 @@ from streams.checks.base import Context, Rule, about_session
 from streams.checks.sessions import strongest
 from streams.events import Evidence
 from streams.findings import State, Verdict
-from streams.reference import format_day
-from streams.timeline import add_months, day_of, end_of_day
+from streams.timeline import add_months, day_of, end_of_day, format_day
 
 MEDIUM = {"TEXT_IMAGE": "TEXT_IMAGE", "VOICE": "AUDIO", "VIDEO": "VIDEO"}
 """The medium in which a session of each mode is to be recorded."""

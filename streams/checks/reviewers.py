@@ -8,7 +8,7 @@ from streams.cases.base import FOREVER
 from streams.cases.roster import AGREEMENT
 from streams.cases.session import Dossier
 from streams.checks.base import Context, Rule
-from streams.checks.prescriptions import SCOPE, approvals, leading
+from streams.checks.prescriptions import approvals, leading
 from streams.checks.stretches import STRUCK_OFF
 from streams.events import Evidence
 from streams.findings import State, Verdict
@@ -198,7 +198,6 @@ RULES = (
     Rule(
         id="PHA-02",
         reads={
-            **SCOPE,
             "PrescriptionIssued": ("session_id", "prescriber_id"),
             "PrescriptionReviewed": _REVIEWED,
             "StaffFiled": ("role", "status", "employer_id"),
@@ -210,7 +209,6 @@ RULES = (
     Rule(
         id="PHA-03",
         reads={
-            **SCOPE,
             "PrescriptionIssued": ("session_id",),
             "PrescriptionReviewed": _REVIEWED,
             "DutyStatusReported": ("staff_id", "phase", "shift_id"),

@@ -9,9 +9,8 @@ from streams.cases.session import Dossier
 from streams.checks.base import ALL, Context, Rule
 from streams.events import Evidence
 from streams.findings import State, Verdict
-from streams.reference import format_day
 from streams.rulebook import RuleSettings
-from streams.timeline import add_months, end_of_day, start_of_day
+from streams.timeline import add_months, end_of_day, format_day, start_of_day
 
 SNAPSHOT = "snapshot"
 _REPORTS = "SecurityIncidentReported"

@@ -11,9 +11,15 @@ from streams.checks.base import Context, Rule
 from streams.checks.stretches import STRUCK_OFF, in_scope
 from streams.events import Evidence
 from streams.findings import State, Verdict
-from streams.reference import format_day
 from streams.rulebook import OWN_DOCTORS
-from streams.timeline import add_months, day_of, end_of_day, format_instant, start_of_day
+from streams.timeline import (
+    add_months,
+    day_of,
+    end_of_day,
+    format_day,
+    format_instant,
+    start_of_day,
+)
 
 # -- STF-01 ----------------------------------------------------------------------------------------
 

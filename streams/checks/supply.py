@@ -9,7 +9,6 @@ from streams.cases.session import Dossier
 from streams.checks.base import Context, Rule
 from streams.checks.prescriptions import (
     NONE,
-    SCOPE,
     in_force,
     is_telemedicine,
     leading,
@@ -286,7 +285,6 @@ RULES = (
     Rule(
         id="RX-03",
         reads={
-            **SCOPE,
             "PrescriptionIssued": ("session_id",),
             "PrescriptionReviewed": ("result",),
             "DrugSupplied": ("prescription_id", "session_id", "supply_id", "stage"),
@@ -296,7 +294,7 @@ RULES = (
     Rule(
         id="RX-04",
         reads={
-            **SCOPE,
+            "SessionOpened": ("service_kind",),
             "PrescriptionIssued": ("session_id",),
             "DrugSupplied": ("prescription_id", "session_id", "stage", "lines"),
         },
@@ -305,7 +303,6 @@ RULES = (
     Rule(
         id="RX-08",
         reads={
-            **SCOPE,
             "PrescriptionIssued": _PRESCRIBED,
             "DrugSupplied": ("prescription_id", "session_id", "stage", "lines", "carrier_id"),
             "DocumentFiled": ("doc_type", "effective_from", "effective_to", "counterparty_ids"),

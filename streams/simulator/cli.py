@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import sys
 from collections.abc import Mapping
@@ -19,10 +18,9 @@ from streams.simulator.pace import Pace, Pacer
 from streams.simulator.simulation import Simulation
 from streams.simulator.simulation import simulate as begin
 from streams.simulator.violations import KINDS
-from streams.timeline import DAY, MINUTE, format_instant
+from streams.timeline import MINUTE, format_instant, parse_day, start_of_day
 
 KAFKA = "kafka"
-_EPOCH = dt.date(1970, 1, 1)
 
 
 class _Institutions(click.ParamType):
@@ -67,10 +65,9 @@ class _Day(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            day = (dt.date.fromisoformat(str(value)) - _EPOCH).days
+            return start_of_day(parse_day(str(value)))
         except ValueError:
             self.fail(f"{value!r}: a date such as 2026-03-02", param, ctx)
-        return day * DAY - 8 * 60 * MINUTE
 
 
 def _kinds(

@@ -11,7 +11,8 @@ from bench.population import Population, clone, populations, renamed
 from bench.scale import retired
 from bench.scale_core import Input, measure, write
 from streams.cases.base import decode
-from streams.cases.shelf import KINDS, name_of
+from streams.cases.kinds import KINDS
+from streams.cases.shelf import name_of
 from streams.events import Event
 from streams.rulebook import RULEBOOKS, Library
 from streams.supervisor import Supervisor
@@ -32,7 +33,7 @@ def test_every_hospital_has_its_own_case_files(population: Population) -> None:
     assert set(population.directory.institutions) == set(population.names)
     for key, value in stored.items():
         institution_id, kind, _ = name_of(key.decode())
-        decode(KINDS[kind], value)
+        decode(KINDS[kind].file, value)
         others = {name for name in population.names if name[:5] == institution_id[:5]}
         assert not any(other.encode() in value for other in others - {institution_id})
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from streams import cli
-from streams.reference import LISTS, SHIPPED, DataError, ReferenceData, format_day, parse_day
+from streams.reference import LISTS, SHIPPED, DataError, ReferenceData
 from streams.simulator import profiles
+from streams.timeline import format_day, parse_day
 
 OURS = ReferenceData.load()
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from streams.cases.agenda import Agenda
 from streams.cases.base import FOREVER, CaseFile, Glance, Name, encode, glance
-from streams.cases.shelf import KINDS, Shelf
+from streams.cases.kinds import KINDS
+from streams.cases.shelf import Shelf
 from streams.cases.watches import REPLACED, Watches
 from streams.timeline import HOUR
 
@@ -94,8 +95,8 @@ def test_a_glance_reads_every_kind_of_case_file_where_its_fields_stand() -> None
     fields = [field.name for field in msgspec.structs.fields(CaseFile)]
     glanced = [field.name for field in msgspec.structs.fields(Glance)]
     assert glanced == fields[: len(glanced)]
-    for kind in {*KINDS.values()}:
-        case: CaseFile = kind()
+    for file in {kind.file for kind in KINDS.values()}:
+        case = file()
         case.wakes, case.pending, case.applied = {"SES-08": 7}, {9: 1}, 41
         case.watches = {"ledger/stops": (0, 7)}
         seen = glance(encode(case))

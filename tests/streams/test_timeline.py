@@ -17,6 +17,7 @@ from streams.timeline import (
     add_months,
     day_of,
     end_of_day,
+    format_day,
     format_duration,
     format_instant,
     parse_duration,
@@ -80,6 +81,12 @@ def test_the_example_week_begins_on_a_monday() -> None:
 )
 def test_months_are_those_of_the_calendar(begin: str, months: int, end: str) -> None:
     assert add_months(day(begin), months) == day(end)
+
+
+def test_what_lies_beyond_the_calendar_is_written_as_its_end() -> None:
+    assert format_day(day("9999-12-31") + 1) == "9999-12-31"
+    midnight = end_of_day(day("9999-12-31"))
+    assert format_instant(midnight) == "9999-12-31T23:59:59.999+08:00"
 
 
 @given(DAYS, st.integers(-600, 600))

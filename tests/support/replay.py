@@ -25,7 +25,8 @@ from schemas.flat import to_flat
 from schemas.registry import LocalRegistry
 from schemas.topics import TICK_HEADER, TICK_VALUE, Topics, is_tick
 from streams.cases.base import FOREVER, CaseFile, decode
-from streams.cases.shelf import KINDS, is_shared, name_of
+from streams.cases.kinds import KINDS
+from streams.cases.shelf import is_shared, name_of
 from streams.cases.uploads import Stream
 from streams.check import judge, read_events
 from streams.effects import Effect, Processed
@@ -322,7 +323,7 @@ def by_receipt(case: CaseFile) -> list[Evidence]:
 
 
 def plain_case(key: str, data: bytes) -> Any:
-    case = decode(KINDS[name_of(key)[1]], data)
+    case = decode(KINDS[name_of(key)[1]].file, data)
     if isinstance(case, Stream):
         # Runs of numbers that came after all are dropped once they can matter no more; when that
         # is looked at hangs on the batches.
