@@ -88,7 +88,7 @@ class Institution:
         times = books[0].deadlines
         self._confirm_after = times.clinical + times.grace
         self._slide = books[0].rules["UPL-06"].millis("slide")
-        self._days: RosterDays = bench.roster_days(institution_id)
+        self._days: RosterDays = bench.roster_days(institution_id, candidate)
         self._doubts = Doubts(books, reference)
         duty = [book.rules["PHA-01"] for book in books]
         self._heartbeat = max(settings.millis("heartbeat_timeout") for settings in duty)

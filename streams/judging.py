@@ -91,12 +91,18 @@ class Bench:
             if settings.status is Status.RETIRED
         )
 
-    def roster_days(self, institution_id: str) -> RosterDays:
+    def roster_days(self, institution_id: str, candidate: str) -> RosterDays:
+        """The days of an institution, whose local rulebook's name is ``candidate``."""
         days = self._rosters.get(institution_id)
         if days is None:
-            days = RosterDays(institution_id, self._shelf, self._reference)
+            window = self._window(candidate)
+            days = RosterDays(institution_id, window, self._shelf, self._reference)
             self._rosters[institution_id] = days
         return days
+
+    def _window(self, candidate: str) -> int:
+        """How long after its occurrence an event may be corrected, in ms."""
+        return self._library.books[candidate].deadlines.correction
 
     def settle(self, name: Name, candidate: str, upto: int) -> Settled:
         """Judge a case file at every instant that is due by ``upto`` (inclusive)."""
@@ -126,7 +132,7 @@ class Bench:
             if isinstance(case, Window):
                 _wake_at_slot_end(case, self._library.books[candidate].rules["UPL-06"], now)
             return
-        corrections = Corrections(now, self._library.books[candidate].deadlines.correction)
+        corrections = Corrections(now, self._window(candidate))
         sitting = self._sit(name, candidate, case, corrections, due)
         if corrections.late and not isinstance(case, Window):
             self._dispute(name, candidate, case, sitting, corrections, due)
@@ -324,7 +330,7 @@ class Bench:
             return [(book, Receipts(case, runs, settings.millis("slide"), after))]
         if isinstance(case, RosterFile):
             records.asking(None)
-            days = self.roster_days(records.institution_id)
+            days = self.roster_days(records.institution_id, candidate)
             applied = partial(self._library.applied, candidate)
             return [
                 (book, days.judged(records, book, applied, _first_day(case, book, now)))

@@ -30,10 +30,16 @@ class _Day:
 
 
 class RosterDays:
-    """Shortfalls of pharmacists on duty by day, computed once per change of their evidence."""
+    """Shortfalls of pharmacists on duty by day, computed once per change of their evidence.
 
-    def __init__(self, institution_id: str, shelf: Shelf, reference: ReferenceData) -> None:
+    ``window`` is how long after its occurrence an event may be corrected, in ms.
+    """
+
+    def __init__(
+        self, institution_id: str, window: int, shelf: Shelf, reference: ReferenceData
+    ) -> None:
         self._institution_id = institution_id
+        self._window = window
         self._shelf = shelf
         self._reference = reference
         self._days: dict[tuple[str, int], tuple[int, _Day]] = {}
@@ -80,8 +86,9 @@ class RosterDays:
 
     def _declared_on(self, day: int, now: int) -> list[tuple[int, int]]:
         if day not in self._declared:
+            corrections = Corrections(now, self._window)
             records = InstitutionRecords(
-                self._institution_id, self._shelf, Corrections(now, 0), self._reference
+                self._institution_id, self._shelf, corrections, self._reference
             )
             hours = records.ledger.business_hours(start_of_day(day), end_of_day(day))
             self._declared[day] = [(opens, closes) for opens, closes, _ in hours]

@@ -87,7 +87,7 @@ class Shelf:
         self._due = Agenda()
         self._due_later = Agenda()
         self._watches = Watches()
-        self._views: dict[Name, tuple[int, Effective]] = {}
+        self._views: dict[Name, tuple[int, int, Effective]] = {}
         self._restored: dict[tuple[str, str], tuple[array[int], list[str]]] = {}
 
     def restore(self, stored: Iterable[tuple[str, bytes]]) -> None:
@@ -154,17 +154,17 @@ class Shelf:
 
     def effective(self, name: Name, case: CaseFile, corrections: Corrections) -> Effective:
         """Evidence in force at ``corrections.now``; notes which corrections mattered."""
-        now = corrections.now
+        now, window = corrections.now, corrections.window
         if corrections.honour_late:
-            view = effective(case, now, corrections.window, honour_late=True)
+            view = effective(case, now, window, honour_late=True)
             corrections.note(view)
             return view
         known = self._views.get(name)
-        if known is not None and known[0] <= now < known[1].until:
-            view = known[1]
+        if known is not None and known[0] == window and known[1] <= now < known[2].until:
+            view = known[2]
         else:
-            view = effective(case, now, corrections.window)
-            self._views[name] = (now, view)
+            view = effective(case, now, window)
+            self._views[name] = (window, now, view)
         corrections.note(view)
         return view
 
