@@ -69,7 +69,8 @@ class Callers:
         whole = bool(kind in KEEPS_MORE or (mask & FORM and candidate in REFINED))
         asked = self._asked[candidate, kind]
         due = tuple(judged for judged in asked if whole or judged.mask & mask)
-        tellers = tuple(teller for teller, reads in self._tells[candidate, kind] if reads & mask)
+        tells = self._tells[candidate, kind]
+        tellers = tuple(teller for teller, reads in tells if whole or reads & mask)
         found = at_rest = Called(due, tellers)
         fewer = tuple(judged for judged in due if judged.at_rest & mask)
         if mask == SIGN_OF_LIFE or (len(fewer) < len(due) and not whole):
