@@ -284,7 +284,8 @@ class Bench:
         sitting.wake(teller.id, sitting.scope_wake)
         sitting.records.asking(None)
         for key, stored in list(case.told.items()):
-            if key.startswith(f"{teller.id} ") and key not in told and stored["body"]:
+            holds = stored["body"] or stored.get("again") == now
+            if key.startswith(f"{teller.id} ") and key not in told and holds:
                 shared, place, source = key.split(" ", 3)[1:]
                 kind, case_id = stored["begins"]
                 found.facts.append(
@@ -293,9 +294,10 @@ class Bench:
                 case.told[key] = {**stored, "body": {}, "at": now}
         for key, fact in told.items():
             stored = {"t": fact.t, "body": dict(fact.body), "begins": list(fact.begins)}
-            known = case.told.get(key)
-            if known is None or any(known[part] != stored[part] for part in stored):
-                case.told[key] = {**stored, "at": now}
+            known = case.told.get(key, {})
+            changed = any(known.get(part) != stored[part] for part in stored)
+            if changed or known.get("again") == now:
+                case.told[key] = {**known, **stored, "at": now}
                 found.facts.append((now, fact))
 
     def _subjects(

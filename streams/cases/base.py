@@ -62,14 +62,17 @@ class CaseFile(msgspec.Struct, array_like=True):
     def restart(self) -> None:
         """Forget what was judged, so that it is judged anew at every receipt, in their order.
 
-        What it looks up elsewhere asks for the receipts that matter there by itself.
+        What it looks up elsewhere asks for the receipts that matter there by itself. When it comes
+        to the instants at which it told others something last, it tells them again.
         """
         self.retired |= {finding.id: finding for finding in self.findings}
         self.findings = []
         self.settled = 0
         self.wakes.clear()
-        self.told.clear()
         receipts = self.receipts() | ({self.began} if self.began != FOREVER else set())
+        for key, was in self.told.items():
+            self.told[key] = {**was, "body": None, "again": was["at"]}
+            receipts.add(was["at"])
         self.pending = dict.fromkeys((*receipts, *self.pending), ANY)
 
     def receipts(self) -> set[int]:

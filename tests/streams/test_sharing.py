@@ -115,3 +115,16 @@ def test_a_clock_never_goes_back() -> None:
     earlier = clock_effects(TOPICS, 0, TEN + MINUTE, 1)
     assert shard.hear([*told, *earlier]) == []
     assert shard.hear(behind.tell(*first, clock=LATER)) != []
+
+
+def test_what_was_told_is_taken_back_when_an_earlier_receipt_moves_it() -> None:
+    """Receipts go back where the clock of a broker did."""
+    opened = event("SessionOpened", "I-a", TEN, doctor_id="d1", mode="VIDEO")
+    moved = {**opened, "event_id": "moved", "session_id": "s-other", "doctor_id": "d2"}
+    moved |= {"revision": 1, "supersedes_event_id": opened["event_id"]}
+    elsewhere = event("SessionOpened", "I-b", TEN, doctor_id="d1", mode="VIDEO")
+    core = Supervisor(Library.load(), default="guangxi")
+    core.apply([Event(opened, TEN + HOUR, 0, 0, True), Tick(TEN + 2 * HOUR, 1)])
+    core.apply([Event(moved, TEN + MINUTE, 0, 2, True), Tick(TEN + 2 * HOUR, 3)])
+    core.apply([Event(elsewhere, TEN + 3 * HOUR, 0, 4, True), Tick(LATER, 5)])
+    assert [finding for finding in core.findings() if finding.rule_id == "IDV-04"] == []
