@@ -14,6 +14,7 @@ import msgspec
 from streams.cases.base import FOREVER, CaseFile, Corrections, Effective, effective
 from streams.cases.feeds import Manifest
 from streams.cases.ledger import Ledger
+from streams.cases.roster import Hour, hour_of
 from streams.cases.session import REMOTE_MEDICINE, Dossier, Session, dossier_of, session_of
 from streams.cases.shelf import REPLACED, Shelf
 from streams.cases.uploads import Run, Stream
@@ -175,6 +176,14 @@ class InstitutionRecords:
         """Any other case file with evidence: ``prescription``, ``record``, ``patient`` ..."""
         view = self._looked_up(kind, case_id)
         return Dossier(case_id, ()) if view is None else dossier_of(case_id, view)
+
+    def duty(self, kind: str, hour: int) -> Hour:
+        """Evidence of duty of one kind of case file (``KEPT_AS``) that occurred in an hour."""
+        case_id = str(hour)
+        if case_id not in self._shelf.ids(self.institution_id, kind):
+            return Hour({}, {})
+        view = self._looked_up(kind, case_id)
+        return Hour({}, {}) if view is None else hour_of(view)
 
     def acts(self, start: int, end: int, followed: bool = True) -> list[Evidence]:
         """Openings, prescriptions and reviews that occurred in ``[start, end)``, oldest first, each

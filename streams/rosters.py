@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streams.cases.base import FOREVER, Corrections
-from streams.cases.roster import Hour, Roster, Shortfall, is_live, shortfall
+from streams.cases.roster import KEPT_AS, Roster, Shortfall, is_live, shortfall
 from streams.cases.shelf import Shelf
-from streams.events import Evidence
+from streams.events import Evidence, newest_last
 from streams.intervals import IntervalSet, clip, intersect, subtract, union
 from streams.records import InstitutionRecords
 from streams.reference import ReferenceData
@@ -19,6 +19,7 @@ Applied = Callable[[str | None, int], Rulebook]
 """Which rulebook judges an act of an institution of a form on a day (RULES 1.2)."""
 
 _FARTHEST_DAYS = 400
+_KEPT_DAYS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,6 @@ class RosterDays:
         self._reference = reference
         self._days: dict[tuple[str, int], tuple[int, _Day]] = {}
         self._books: set[str] = set()
-        self._hours: dict[int, tuple[list[Evidence], Hour]] = {}
         self._declared: dict[int, list[tuple[int, int]]] = {}
         self._outlying: set[str] | None = None
         self._filed: tuple[int, int] = (0, 0)
@@ -53,7 +53,6 @@ class RosterDays:
         """Forget every day: a filing may change any of them."""
         self._filed = (0, 0)
         self._days.clear()
-        self._hours.clear()
         self._declared.clear()
         self._outlying = None
 
@@ -151,19 +150,11 @@ class RosterDays:
         before, records.until = records.until, FOREVER
         computed = self._compute(day, records, book, applied)
         self._books.add(book.name)
+        if len(self._days) >= _KEPT_DAYS:
+            self._days.clear()
         self._days[(book.name, day)] = records.now, computed
         records.until = min(before, records.until)
         return computed
-
-    def _hour(self, records: InstitutionRecords, number: int) -> Hour:
-        """Duty evidence of an hour, sorted once while it stays the same."""
-        if str(number) not in self._shelf.ids(self._institution_id, "duty"):
-            return Hour({}, {})
-        items = records.evidence("duty", str(number))
-        known = self._hours.get(number)
-        if known is None or known[0] is not items:
-            known = self._hours[number] = (items, Hour.of(items))
-        return known[1]
 
     def _compute(
         self, day: int, records: InstitutionRecords, book: Rulebook, applied: Applied
@@ -181,7 +172,7 @@ class RosterDays:
             self._institution_id,
             book,
             records.ledger,
-            lambda hour: self._hour(records, hour),
+            records.duty,
             [records.session(session_id) for session_id in sorted(self._sessions(records.now))],
         )
         business, sources = file.business(start, end)
@@ -208,4 +199,10 @@ class _Duty:
         margin = 2 * HOUR
         until = min(end + margin, start + DAY)
         hours = range((start - margin) // HOUR, until // HOUR + 1)
-        return [item for hour in hours for item in self._records.evidence("duty", str(hour))]
+        found = (
+            item
+            for hour in hours
+            for kind in KEPT_AS.values()
+            for item in self._records.evidence(kind, str(hour))
+        )
+        return sorted(found, key=newest_last)

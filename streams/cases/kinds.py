@@ -72,6 +72,7 @@ KINDS: dict[str, Kind] = {
     "logins": Kind(_NEVER),
     "enrolments": Kind(_NEVER),
     "duty": Kind(_NEVER),
+    "reviewed": Kind(_NEVER),
     "shifts": Kind(_NEVER),
     "acts": Kind(_NEVER),
     "acts-of": Kind(_NEVER),

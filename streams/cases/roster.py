@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from streams.cases.base import CaseFile
+from streams.cases.base import CaseFile, Effective
 from streams.cases.ledger import Ledger, document_period
 from streams.cases.session import LIVE_MODES, REMOTE_MEDICINE, Session
 from streams.events import Evidence
@@ -21,6 +21,10 @@ DUTY_FIELDS: dict[str, tuple[str, ...]] = {
     "DutyStatusReported": ("staff_id", "phase", "shift_id"),
     "PrescriptionReviewed": ("reviewer_id",),
 }
+KEPT_AS = {"DutyStatusReported": "duty", "PrescriptionReviewed": "reviewed"}
+"""The kind of case file, one for each hour of occurrence, in which evidence of duty lies: apart,
+because the reviews of other days tell nothing of a day, but a sign-on does.
+"""
 LONGEST_SHIFT = 2 * DAY
 """How far back the sign-on of a shift is looked for; nobody is on duty for longer."""
 
@@ -71,11 +75,19 @@ class Hour(NamedTuple):
         return hour
 
 
+def hour_of(view: Effective) -> Hour:
+    """Duty evidence in force of an hour; sorted once for everybody who asks."""
+    if view.dossier is None:
+        view.dossier = Hour.of(view.items)
+    found: Hour = view.dossier
+    return found
+
+
 class Roster:
     """One institution's duty evidence and business time as received by one instant.
 
-    ``duty`` gives the evidence in force by hour of occurrence, ``sessions`` those voice and video
-    sessions that reach beyond the declared hours.
+    ``duty`` gives the evidence in force by its kind of case file and hour of occurrence,
+    ``sessions`` those voice and video sessions that reach beyond the declared hours.
     """
 
     def __init__(
@@ -83,7 +95,7 @@ class Roster:
         institution_id: str,
         book: Rulebook,
         ledger: Ledger,
-        duty: Callable[[int], Hour],
+        duty: Callable[[str, int], Hour],
         sessions: list[Session],
     ) -> None:
         self.institution_id = institution_id
@@ -122,19 +134,21 @@ class Roster:
         """``presence(i, p)`` of every staff member with duty evidence near ``[start, end)``."""
         gathered = Hour({}, {})
         near = start - self._settings.millis("heartbeat_timeout")
-        self._gather(near // HOUR, (end - 1) // HOUR + 1, gathered)
+        for kind in KEPT_AS.values():
+            self._gather(kind, near // HOUR, (end - 1) // HOUR + 1, gathered)
         if gathered.reviews or any(not shift.ons for shift in gathered.shifts.values()):
-            self._gather((start - LONGEST_SHIFT) // HOUR, near // HOUR, gathered)
+            # Reviews so long ago keep nobody on duty today.
+            self._gather("duty", (start - LONGEST_SHIFT) // HOUR, near // HOUR, gathered)
         found: dict[str, list[Interval]] = {}
         for (staff_id, _), shift in gathered.shifts.items():
             reviews = gathered.reviews.get(staff_id, ())
             found.setdefault(staff_id, []).extend(self._present(shift, reviews))
         return {staff_id: union(pairs) for staff_id, pairs in found.items()}
 
-    def _gather(self, first: int, end: int, into: Hour) -> None:
-        """Add the duty evidence of the hours ``[first, end)``."""
+    def _gather(self, kind: str, first: int, end: int, into: Hour) -> None:
+        """Add the duty evidence of a kind of case file of the hours ``[first, end)``."""
         for number in range(first, end):
-            hour = self._duty(number)
+            hour = self._duty(kind, number)
             for key, shift in hour.shifts.items():
                 known = into.shifts.get(key)
                 if known is None:
