@@ -342,8 +342,8 @@ class Institution:
         elif (kind == "ledger" and case_id in _OF_ROSTER) or case_id.startswith("staff/"):
             self._days.clear()
             self._touch_roster(item)
-        elif kind in _OF_DUTY:
-            self._days.changed(item.t, item.t + roster.LONGEST_SHIFT + self._heartbeat)
+        elif kind in roster.LOOKED_BACK:
+            self._days.changed(item.t, item.t + roster.LOOKED_BACK[kind] + self._heartbeat)
             self._touch_roster(item, SIGN_OF_LIFE if self._fresh(item) else ANY)
 
     def _replayed(self, case: CaseFile) -> bool:
@@ -389,7 +389,7 @@ class Institution:
     def _roster_receipts(self) -> list[int]:
         """Every receipt that the judging of the roster depends on, for judging it anew."""
         found: set[int] = set()
-        for kind in ("ledger", *_OF_DUTY, "session"):
+        for kind in ("ledger", *roster.LOOKED_BACK, "session"):
             for case_id in self._shelf.ids(self.id, kind):
                 other = self._shelf.find((self.id, kind, case_id))
                 found |= other.receipts() if other is not None else set()
@@ -434,7 +434,6 @@ class Institution:
 _ONLY_JUDGED = frozenset({"event", "shift"})
 """Kinds that nobody looks up: not kept where nothing judges them."""
 
-_OF_DUTY = tuple(roster.KEPT_AS.values())
 _OF_ROSTER = frozenset({"institution", "hours", "stops", "documents", "assessments"})
 
 

@@ -20,6 +20,7 @@ Applied = Callable[[str | None, int], Rulebook]
 
 _FARTHEST_DAYS = 400
 _KEPT_DAYS = 1_000
+"""How many days of a hospital are kept before all are computed anew."""
 
 
 @dataclass(frozen=True, slots=True)

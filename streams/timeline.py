@@ -77,7 +77,7 @@ def parse_day(text: str) -> int:
 
 
 def format_day(day: int) -> str:
-    """Write a day as YYYY-MM-DD."""
+    """Write a day as YYYY-MM-DD; one after the last of the calendar as that."""
     return dt.date.fromordinal(min(day, LAST_DAY) + _EPOCH_ORDINAL).isoformat()
 
 
@@ -99,7 +99,9 @@ def format_duration(millis: int) -> str:
 
 
 def format_instant(instant: int) -> str:
-    """Write an instant as RFC 3339 in Shanghai time with milliseconds."""
+    """Write an instant as RFC 3339 in Shanghai time with milliseconds; one after the last of the
+    calendar as that.
+    """
     instant = min(instant, end_of_day(LAST_DAY) - 1)
     moment = dt.datetime.fromtimestamp(instant // 1000, SHANGHAI)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{instant % 1000:03d}+08:00"

@@ -27,6 +27,10 @@ because the reviews of other days tell nothing of a day, but a sign-on does.
 """
 LONGEST_SHIFT = 2 * DAY
 """How far back the sign-on of a shift is looked for; nobody is on duty for longer."""
+LOOKED_BACK = {"duty": LONGEST_SHIFT, "reviewed": HOUR}
+"""By kind, for how long evidence of duty is looked at after it occurred, in ms, beside the timeout
+of heartbeats; reviews only because whole hours are looked at.
+"""
 
 AGREEMENT = "PHARMACIST_SERVICE_AGREEMENT"
 
