@@ -80,8 +80,9 @@ class Shelf:
     def __init__(self, load: Load | None = None, limit: int | None = None) -> None:
         self._load = load
         self._limit = limit
+        # Decoded case files: what changed in this batch, and the rest, longest unchanged first.
+        self._changed: dict[Name, CaseFile] = {}
         self._open: dict[Name, CaseFile] = {}
-        self._changed: set[Name] = set()
         # A million names: each is one tuple of strings that all who hold it share.
         self._index: dict[str, dict[str, dict[str, Name | None]]] = {}
         self._due = Agenda()
@@ -125,20 +126,20 @@ class Shelf:
 
     def find(self, name: Name) -> CaseFile | None:
         """The case file, or None if there is none yet."""
-        case = self._open.get(name)
-        if case is None and self._load is not None and name[2] in self.ids(name[0], name[1]):
-            data = self._load(key_of(name))
-            if data is not None:
-                case = self._open[name] = decode(KINDS[name[1]].file, data)
+        case = self._changed.get(name) or self._open.get(name)
+        if case is None and (case := self._fetch(name)) is not None:
+            self._open[name] = case
         return case
 
     def open(self, name: Name) -> CaseFile:
         """The case file, begun empty if there is none; counts as changed."""
-        self._changed.add(name)
-        case = self._open.get(name) or self.find(name)
+        case = self._changed.get(name)
         if case is None:
-            case = self._open[name] = KINDS[name[1]].file()
-            self._enter(name)
+            case = self._open.pop(name, None) or self._fetch(name)
+            if case is None:
+                case = KINDS[name[1]].file()
+                self._enter(name)
+            self._changed[name] = case
         return case
 
     def fold(self, name: Name, item: Evidence) -> CaseFile:
@@ -226,8 +227,7 @@ class Shelf:
 
     def applied(self, offset: int) -> None:
         """Note in what changed that the log is applied up to and including ``offset``."""
-        for name in self._changed:
-            case = self._open[name]
+        for case in self._changed.values():
             case.applied = max(case.applied, offset)
 
     def drain(self) -> dict[str, bytes]:
@@ -235,21 +235,29 @@ class Shelf:
 
         Facts come first: whatever told them is stored only when they are.
         """
-        order = sorted(self._changed, key=lambda name: (name[1] != "told", name))
-        changed = {key_of(name): encode(self._open[name]) for name in order}
+        facts = {name: case for name, case in self._changed.items() if name[1] == "told"}
+        changed = {key_of(name): encode(case) for name, case in (facts | self._changed).items()}
         self.forget_changes()
         return changed
 
     def forget_changes(self) -> None:
         """Consider everything saved; used alone where nothing is stored."""
-        surplus = 0 if self._limit is None or self._load is None else len(self._open) - self._limit
-        if surplus > 0:
-            for name in self._changed:  # what was needed last is let go of last
-                self._open[name] = self._open.pop(name)
-            for name in list(islice(self._open, surplus)):
+        self._open |= self._changed
+        self._changed.clear()
+        if self._limit is not None and self._load is not None:
+            for name in list(islice(self._open, max(0, len(self._open) - self._limit))):
                 del self._open[name]
                 self._views.pop(name, None)
-        self._changed.clear()
+
+    def _fetch(self, name: Name) -> CaseFile | None:
+        """Read a stored case file; None if there is none."""
+        if self._load is None or name[2] not in self.ids(name[0], name[1]):
+            return None
+        data = self._load(key_of(name))
+        if data is None:
+            return None
+        case: CaseFile = decode(KINDS[name[1]].file, data)
+        return case
 
     def _put_down(self, instant: int, name: Name) -> None:
         if instant == FOREVER:
