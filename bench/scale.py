@@ -48,10 +48,12 @@ Sizes = Mapping[str, tuple[int, int]]
 SESSIONS: Sizes = {"10 k": (500, 4), "100 k": (500, 40), "1 M": (500, 400)}
 INSTITUTIONS: Sizes = {"100": (20, 200), "1,000": (200, 20), "10,000": (2_000, 2)}
 RULES: Sizes = {"1,000": (200, 20)}
-FED = 200
-"""Sessions fed to the hospitals of each jurisdiction: some 11,000 events, and their routine."""
-FED_TO_MANY = 2_000
-"""As many where 10,000 hospitals share them: 100,000 events, as an hour of a working day has."""
+FED = 2_000
+"""Sessions fed to the hospitals of each jurisdiction: 100,000 events, as an hour of a working day
+has. After half of them the case files in use are decoded and the process takes no more memory.
+"""
+TRICKLE = 200
+"""A tenth of them, where what hospitals do beside sessions matters, or only rules."""
 RECOVERED = 1_000_000
 KIB = 1024.0
 
@@ -61,7 +63,7 @@ class Variant(NamedTuple):
 
     overrides: tuple[str, ...] = ()
     routine: bool = True
-    sessions: int = FED
+    sessions: int = TRICKLE
 
 
 class Part:
@@ -80,7 +82,7 @@ class Part:
 
     def sessions(self) -> dict[str, Any]:
         """What grows with open sessions: memory, and events a CPU second."""
-        return self._core(self.sized(SESSIONS), {"": Variant()})
+        return self._core(self.sized(SESSIONS), {"": Variant(sessions=FED)})
 
     def institutions(self) -> dict[str, Any]:
         """The same open sessions and the same load in more and more hospitals.
@@ -88,8 +90,8 @@ class Part:
         First exactly the same load: sessions, and no hospital reports or is asked who is on duty.
         Then a tenth of it, and that with the routine of every hospital, which grows with them.
         """
-        alone = Variant(retired({"PHA-01"}), routine=False, sessions=FED_TO_MANY)
-        trickle = alone._replace(sessions=FED)
+        alone = Variant(retired({"PHA-01"}), routine=False, sessions=FED)
+        trickle = alone._replace(sessions=TRICKLE)
         return self._core(
             self.sized(INSTITUTIONS),
             {"": alone, ", a trickle": trickle, ", a trickle and routine": Variant()},
