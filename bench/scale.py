@@ -50,7 +50,7 @@ INSTITUTIONS: Sizes = {"100": (20, 200), "1,000": (200, 20), "10,000": (2_000, 2
 RULES: Sizes = {"1,000": (200, 20)}
 FED = 2_000
 """Sessions fed to the hospitals of each jurisdiction: 100,000 events, as an hour of a working day
-has. After half of them the case files in use are decoded and the process takes no more memory.
+has. After half of them the case files in use are decoded and the process hardly grows any more.
 """
 TRICKLE = 200
 """A tenth of them, where what hospitals do beside sessions matters, or only rules."""
