@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.contenders import CONTENDERS, PARTITIONS, WORKER, Run
+from bench.contenders import BYTEWAX, CONTENDERS, PARTITIONS, WORKER, Run
 from bench.decode_floor import ROUNDS
 
 ENOUGH = 5  # runs
+WANTED_OF_BYTEWAX = 1.3
 TEMPLATE = Path(__file__).with_name("benchmarks.template.md")
 
 
@@ -68,8 +69,10 @@ def summary(runs: Sequence[Run]) -> list[Row]:
 def document(report: dict[str, Any], runs: Sequence[Run], parts: Mapping[str, str]) -> str:
     """docs/benchmarks.md; ``parts`` are texts from other measurements, by their place in it."""
     rows = []
+    micros = {}
     for row in summary(runs):
         name, does, events, *spreads = row
+        micros[name] = 1e6 / row.rate.median
         rows.append("| " + " | ".join([name, does, f"{events:,}", *map(str, spreads)]) + " |")
     right = all(run.right is not False for run in runs)
     said = {
@@ -85,6 +88,8 @@ def document(report: dict[str, Any], runs: Sequence[Run], parts: Mapping[str, st
         "right": "equal in every run" if right else "NOT EQUAL",
         "partitions": PARTITIONS,
         "rounds": ROUNDS,
+        "worker_micros": f"{micros[WORKER]:.0f}",
+        "allowed_micros": f"{micros[BYTEWAX] / WANTED_OF_BYTEWAX:.0f}",
     }
     return TEMPLATE.read_text(encoding="utf-8").format_map(said)
 
